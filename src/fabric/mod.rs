@@ -1,0 +1,26 @@
+//! The words everybody speaks: what a device, an interface, a link, a reading, a rate and a finding
+//! are. This room imports nothing of ours and does nothing but name things.
+
+mod counter;
+mod device;
+mod finding;
+mod interface;
+mod link;
+mod rate;
+mod sample;
+mod secret;
+mod state;
+mod time;
+
+pub use counter::{Counter, CounterWidth, Counters, DropClass};
+pub use device::{DeviceId, DeviceIdentity, Labels};
+pub use finding::{Direction, Evidence, Finding, FindingKey, FindingKind, Severity, Subject, Verdict};
+pub use interface::{AdminStatus, InterfaceId, InterfaceInfo, OperStatus};
+pub use link::{ChassisId, GroupKind, LinkEnd, LinkId, ManagementAddress, Neighbor, PortId};
+pub use rate::{Rate, Unknown};
+pub use sample::{InterfacePoll, Medium, Reading, Sample, UnreachableReason};
+pub use secret::Secret;
+pub use state::{
+    DeviceHealth, DeviceState, EndState, GroupState, InterfaceState, LinkHealth, LinkState, Rates, Snapshot,
+};
+pub use time::{Timestamp, Uptime};

@@ -1,0 +1,102 @@
+//! What a collector tells the core: one look at one device.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::{AdminStatus, Counters, DeviceId, DeviceIdentity, InterfaceInfo, Neighbor, OperStatus, Timestamp, Uptime};
+
+/// One look at a device. All that is in it was read at the same moment.
+#[derive(Clone, Debug)]
+pub struct Sample {
+    /// The device looked at.
+    pub device: DeviceId,
+    /// Our clock when the answer or the event reached us.
+    pub taken_at: Timestamp,
+    /// sysUpTime out of the same PDU, where there is one.
+    pub device_uptime: Option<Uptime>,
+    /// What was read.
+    pub reading: Reading,
+}
+
+/// The kinds of things a look may tell.
+#[derive(Clone, Debug)]
+pub enum Reading {
+    /// Who the device is: comes first, and again when it changes.
+    Identity(Arc<DeviceIdentity>),
+    /// All interfaces the device now has. One that is absent is gone.
+    Inventory(Vec<Arc<InterfaceInfo>>),
+    /// States and counters of some of its interfaces.
+    Poll(Vec<InterfacePoll>),
+    /// An event told of one interface's state: acted on at once, confirmed by the next poll.
+    Event {
+        /// The interface.
+        if_name: Arc<str>,
+        /// The state it is said to have.
+        oper_status: OperStatus,
+        /// What told us.
+        medium: Medium,
+    },
+    /// The whole neighbour table. A row that is absent is not heard any more.
+    Neighbors(Vec<Neighbor>),
+    /// The device did not answer this time, after all retries.
+    Unreachable(UnreachableReason),
+    /// The operator took the device off the list: forget it.
+    Retired,
+}
+
+/// What one poll said of one interface.
+#[derive(Clone, Debug)]
+pub struct InterfacePoll {
+    /// Name within the device.
+    pub if_name: Arc<str>,
+    /// ifOperStatus.
+    pub oper_status: OperStatus,
+    /// ifAdminStatus.
+    pub admin_status: AdminStatus,
+    /// ifCounterDiscontinuityTime, where the device has it.
+    pub discontinuity: Option<Uptime>,
+    /// What was counted.
+    pub counters: Counters,
+}
+
+/// What told of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Medium {
+    /// An SNMP trap or inform.
+    Trap,
+    /// The kernel of this host.
+    Netlink,
+    /// A poll.
+    Poll,
+}
+
+/// Why a device gave no reading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UnreachableReason {
+    /// No answer within the timeout and the retries (with v2c a wrong community looks the same).
+    Timeout,
+    /// It answers, but refuses our user, key or view.
+    Authentication,
+    /// It answers with something that cannot be read.
+    Malformed,
+    /// The network refused: no route, port closed.
+    Refused,
+    /// The name does not resolve.
+    NameResolution,
+}
+
+impl UnreachableReason {
+    /// In words, for people.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Timeout => "no answer (dead, filtered, or the wrong community)",
+            Self::Authentication => "it refuses our credentials",
+            Self::Malformed => "its answers cannot be read",
+            Self::Refused => "nothing listens there",
+            Self::NameResolution => "its name does not resolve",
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Our own counters and latency histograms.

@@ -1,0 +1,16 @@
+//! HTTP: the page, the API, /metrics, health.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+/// `[web]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Where it listens.
+    pub listen: SocketAddr,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { listen: (Ipv4Addr::LOCALHOST, 9750).into() }
+    }
+}
