@@ -33,6 +33,7 @@ pub(super) enum Command {
     Transitions(Vec<Transition>),
     Document { name: String, json: serde_json::Value },
     Reconfigure { receivers: Vec<ReceiverSettings>, routes: Vec<Route> },
+    Settle { written: Sender<()> },
     Stop { grace: Duration },
 }
 
@@ -50,6 +51,8 @@ pub(super) struct Clerk {
     surroundings: Surroundings,
     stats: Arc<Stats>,
     reports: (Sender<Report>, Receiver<Report>),
+    /// Who waits for the next write.
+    settling: Vec<Sender<()>>,
     stop_by: Option<Instant>,
 }
 
@@ -97,6 +100,7 @@ impl Clerk {
             surroundings,
             stats,
             reports: channel::unbounded(),
+            settling: Vec::new(),
             stop_by: None,
         };
         clerk.reconfigure(receivers, routes, &mut damaged);
@@ -138,6 +142,9 @@ impl Clerk {
                 self.take(command, &mut batch);
             }
             self.write(batch);
+            for written in std::mem::take(&mut self.settling) {
+                let _ = written.send(());
+            }
             if has_transitions {
                 self.stats.written.record(taken_at.elapsed());
             }
@@ -159,6 +166,7 @@ impl Clerk {
                 batch.needs_sync();
             }
             Command::Reconfigure { receivers, routes } => self.reconfigure(receivers, routes, batch),
+            Command::Settle { written } => self.settling.push(written),
             Command::Stop { grace } => self.stop_by = Some(Instant::now() + grace),
         }
     }

@@ -111,6 +111,14 @@ impl Deliverer {
         self.send(Command::Document { name: name.to_owned(), json });
     }
 
+    /// Wait until all that was handed over before is on the disk; or in memory, where the disk fails.
+    pub fn settle(&self) {
+        let (written, wait) = channel::bounded(1);
+        self.send(Command::Settle { written });
+        // An error says that the clerk has stopped: then there is nothing to wait for.
+        let _ = wait.recv();
+    }
+
     /// Take other receivers and routes from here on. A receiver that stays keeps its queue, and tries again at once
     /// if it was waiting. What waits for one that is gone is kept for a week, in case it comes back under its name.
     pub fn reconfigure(&self, receivers: Vec<ReceiverSettings>, routes: Vec<Route>) {
