@@ -11,27 +11,19 @@
 
 use std::error::Error as _;
 use std::fmt::Write as _;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use crossbeam::channel::Sender;
-use rand::RngExt;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
-use reqwest::{Client, StatusCode};
+use reqwest::{Client, StatusCode, Url};
 use tokio::sync::{mpsc, watch};
 
 use super::entry::Entry;
+use super::patience::Patience;
 use super::{ReceiverKind, ReceiverSettings, ReceiverStats, Stats, Surroundings, webhook};
-
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-
-/// A receiver may ask for this much patience at most.
-const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(300);
-
-/// A receiver that did nothing but refuse for so long is taken at its word.
-const REFUSALS_BELIEVED_AFTER: Duration = Duration::from_secs(600);
 
 /// Of an answer's body no more than this is read, to keep the connection.
 const ANSWER_BYTES: usize = 64 << 10;
@@ -60,8 +52,7 @@ pub(super) struct Courier {
     pub own: Arc<ReceiverStats>,
     pub reports: Sender<Report>,
     client: Option<Client>,
-    pause: Duration,
-    refused_since: Option<Instant>,
+    patience: Patience,
 }
 
 enum Answer {
@@ -79,7 +70,7 @@ impl Courier {
         own: Arc<ReceiverStats>,
         reports: Sender<Report>,
     ) -> Self {
-        Self { settings, surroundings, stats, own, reports, client: None, pause: FIRST_PAUSE, refused_since: None }
+        Self { settings, surroundings, stats, own, reports, client: None, patience: Patience::default() }
     }
 
     /// Deliver what comes until the clerk closes the channel.
@@ -116,20 +107,18 @@ impl Courier {
                     return Outcome::Done;
                 }
                 Answer::RefusesUs(why) => {
-                    let since = *self.refused_since.get_or_insert_with(Instant::now);
-                    if since.elapsed() >= REFUSALS_BELIEVED_AFTER {
-                        self.own.set_failure(Some(why.clone()));
-                        self.refused(entry, &why);
-                        return Outcome::Done;
-                    }
                     self.failed(&why);
-                    self.next_pause()
+                    match self.patience.refuses(Instant::now(), &mut rand::rng()) {
+                        Some(pause) => pause,
+                        None => {
+                            self.refused(entry, &why);
+                            return Outcome::Done;
+                        }
+                    }
                 }
                 Answer::Later { why, retry_after } => {
-                    self.refused_since = None;
                     self.failed(&why);
-                    let pause = self.next_pause();
-                    retry_after.map_or(pause, |asked| asked.clamp(FIRST_PAUSE, LONGEST_RETRY_AFTER))
+                    self.patience.cannot(retry_after, &mut rand::rng())
                 }
             };
             tokio::select! {
@@ -138,8 +127,7 @@ impl Courier {
                     // New settings are a new chance.
                     Ok(()) => {
                         self.client = None;
-                        self.pause = FIRST_PAUSE;
-                        self.refused_since = None;
+                        self.patience = Patience::default();
                     }
                     Err(_) => return Outcome::Returned,
                 },
@@ -197,9 +185,15 @@ impl Courier {
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .pool_max_idle_per_host(1);
-        if !is_https(settings.url.reveal()) {
-            // Without TLS there is no need for a certificate store: it may be missing, and costs memory.
-            builder = builder.tls_certs_only([]);
+        // One that cannot be read fails with the attempt, and says so.
+        if let Ok(url) = Url::parse(settings.url.reveal()) {
+            if url.scheme() == "http" {
+                // Without TLS there is no need for a certificate store: it may be missing, and costs memory.
+                builder = builder.tls_certs_only([]);
+            }
+            if is_loopback(&url) {
+                builder = builder.no_proxy();
+            }
         }
         let client = builder.build()?;
         self.client = Some(client.clone());
@@ -208,8 +202,7 @@ impl Courier {
 
     fn all_is_well(&mut self) {
         self.own.set_failure(None);
-        self.pause = FIRST_PAUSE;
-        self.refused_since = None;
+        self.patience = Patience::default();
     }
 
     fn failed(&self, why: &str) {
@@ -235,17 +228,15 @@ impl Courier {
             "refused a notification; it is thrown away"
         );
     }
-
-    /// Twice as long every time, less up to a half, so that many do not come back at the same moment.
-    fn next_pause(&mut self) -> Duration {
-        let pause = self.pause;
-        self.pause = (pause * 2).min(LONGEST_PAUSE);
-        pause.mul_f64(rand::rng().random_range(0.5..=1.0))
-    }
 }
 
-fn is_https(url: &str) -> bool {
-    url.get(..8).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https://"))
+/// On this very machine: no proxy that the environment names has a part in it.
+fn is_loopback(url: &Url) -> bool {
+    match url.host_str().map(|host| host.trim_matches(['[', ']'])) {
+        Some("localhost") => true,
+        Some(host) => host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback()),
+        None => false,
+    }
 }
 
 fn judge(status: StatusCode, retry_after: Option<Duration>) -> Answer {
@@ -324,6 +315,13 @@ mod tests {
             };
             assert!(expected, "{status}");
         }
+    }
+
+    #[test]
+    fn knows_its_own_machine() {
+        let own = |url: &str| is_loopback(&Url::parse(url).unwrap());
+        assert!(own("http://127.0.0.1:1/x") && own("https://[::1]/") && own("http://localhost:8080"));
+        assert!(!own("http://10.0.0.1/") && !own("https://localhost.example.org/") && !own("http://[2001:db8::1]/"));
     }
 
     #[tokio::test]

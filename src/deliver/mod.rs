@@ -25,6 +25,7 @@
 mod clerk;
 mod courier;
 mod entry;
+mod patience;
 mod queue;
 mod settings;
 mod stats;

@@ -159,7 +159,6 @@ impl ReceiverStats {
 pub struct Latency(Mutex<Histogram<u64>>);
 
 impl Default for Latency {
-    #[allow(clippy::expect_used)]
     fn default() -> Self {
         // Fails only for bounds out of order or more than five digits.
         Self(Mutex::new(Histogram::new_with_bounds(1, 3_600_000_000, 2).expect("bounds are in order")))
