@@ -87,6 +87,9 @@ impl Courier {
     async fn deliver(&mut self, entry: &Entry) -> Outcome {
         let mut first = true;
         loop {
+            if self.settings.has_changed().unwrap_or(false) {
+                self.begin_anew();
+            }
             let settings = self.settings.borrow_and_update().clone();
             if std::mem::take(&mut first) {
                 self.stats.sent.record((self.surroundings.clock)().since(entry.observed_at));
@@ -124,11 +127,7 @@ impl Courier {
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 changed = self.settings.changed() => match changed {
-                    // New settings are a new chance.
-                    Ok(()) => {
-                        self.client = None;
-                        self.patience = Patience::default();
-                    }
+                    Ok(()) => self.begin_anew(),
                     Err(_) => return Outcome::Returned,
                 },
             }
@@ -198,6 +197,12 @@ impl Courier {
         let client = builder.build()?;
         self.client = Some(client.clone());
         Ok(client)
+    }
+
+    /// New settings are a new chance, and may need another client.
+    fn begin_anew(&mut self) {
+        self.client = None;
+        self.patience = Patience::default();
     }
 
     fn all_is_well(&mut self) {

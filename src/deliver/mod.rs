@@ -143,6 +143,7 @@ impl Deliverer {
 
     fn send(&self, command: Command) {
         if self.inbox.send(command).is_err() {
+            tracing::error!("alerts were handed over after the stop; they are neither written down nor told");
             self.stats.count_after_stop();
         }
     }

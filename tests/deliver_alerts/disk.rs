@@ -33,7 +33,8 @@ fn a_full_disk_stops_no_alert() {
     };
     match output {
         Ok(output) if output.status.success() => print!("{}", shown(&output)),
-        Ok(output) if output.status.code() == Some(101) => panic!("{}", shown(&output)),
+        // Once it got as far as to run, nothing but success will do.
+        Ok(output) if shown(&output).contains("running 1 test") => panic!("{}", shown(&output)),
         Ok(output) => println!("left out: no mount namespace to be had (root is needed): {}", shown(&output)),
         Err(error) => println!("left out: unshare (util-linux) does not run: {error}"),
     }
