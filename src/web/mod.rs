@@ -1,6 +1,12 @@
 //! HTTP: the page, the API, /metrics, health.
 
+mod server;
+mod state;
+
 use std::net::{Ipv4Addr, SocketAddr};
+
+pub use server::{BindError, Server};
+pub use state::{Probe, Source, WebState};
 
 /// `[web]`
 #[derive(Clone, Debug, PartialEq, Eq)]
