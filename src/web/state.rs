@@ -5,11 +5,9 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::alert::Alert;
 use crate::fabric::Snapshot;
 use crate::history::History;
-
-/// Stands in until the alert book lands.
-pub type Alert = Value;
 
 /// A source of something that others own.
 pub type Source<T> = Arc<dyn Fn() -> T + Send + Sync>;
