@@ -109,11 +109,11 @@ const QUANTITIES: [Quantity; 6] = [
 ];
 
 /// What is read of one row for one interface.
-struct Reading {
-    time: u64,
+pub(super) struct Reading {
+    pub(super) time: u64,
     lag_ms: Option<u64>,
     uptime: Option<Uptime>,
-    cells: Option<Cells>,
+    pub(super) cells: Option<Cells>,
 }
 
 /// Answer from the store.
@@ -131,7 +131,7 @@ pub(super) fn interface(
 }
 
 /// Hand over the rows of an interface from a little before `from` to a little after `to`, a block at a time.
-fn walk(
+pub(super) fn walk(
     engine: &Engine,
     id: &InterfaceId,
     from_us: u64,

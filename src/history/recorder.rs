@@ -98,6 +98,10 @@ impl History {
     /// When the folder cannot be used: each names the path and what to do. A full disk is no error: the history
     /// begins stopped and tries again.
     pub fn start(settings: &Settings) -> Result<Self, OpenError> {
+        Self::start_retrying(settings, RETRY_EVERY)
+    }
+
+    pub(super) fn start_retrying(settings: &Settings, retry_every: Duration) -> Result<Self, OpenError> {
         let path = settings.path.join("history");
         let shared = Arc::new(Shared::default());
         let opened = match open(&path, settings, &shared) {
@@ -109,7 +113,7 @@ impl History {
             Err(error) => return Err(error),
         };
         let (queue, inbox) = bounded(QUEUE);
-        let thread = Thread { path, settings: settings.clone(), shared: shared.clone(), writer: opened };
+        let thread = Thread { path, settings: settings.clone(), shared: shared.clone(), writer: opened, retry_every };
         let thread = std::thread::Builder::new()
             .name("history".into())
             .spawn(move || thread.run(&inbox))
@@ -225,6 +229,7 @@ struct Thread {
     shared: Arc<Shared>,
     /// None while stopped.
     writer: Option<Writer>,
+    retry_every: Duration,
 }
 
 impl Thread {
@@ -260,12 +265,12 @@ impl Thread {
                     tracing::info!(path = %self.path.display(), "the history records again");
                     self.writer = Some(writer);
                 }
-                let every = if self.writer.is_some() { MAINTAIN_EVERY } else { RETRY_EVERY };
+                let every = if self.writer.is_some() { MAINTAIN_EVERY } else { self.retry_every };
                 maintain_at = moment + every;
             }
             self.shared.busy(None);
             if self.writer.is_none() {
-                maintain_at = maintain_at.min(moment + RETRY_EVERY);
+                maintain_at = maintain_at.min(moment + self.retry_every);
             }
         }
     }
