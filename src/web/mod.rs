@@ -1,7 +1,13 @@
 //! HTTP: the page, the API, /metrics, health.
 
+mod api;
+mod connection;
+mod events;
+mod page;
+mod query;
 mod server;
 mod state;
+mod view;
 
 use std::net::{Ipv4Addr, SocketAddr};
 
