@@ -7,6 +7,8 @@ mod page;
 mod query;
 mod server;
 mod state;
+#[cfg(test)]
+mod tests;
 mod view;
 
 use std::net::{Ipv4Addr, SocketAddr};
