@@ -3,6 +3,8 @@
 //! Whoever counts something asks the [`Registry`] once for a handle and keeps it; what somebody else counts
 //! already is read when it is asked for, through [`Registry::provide`]. All of it is shown on /metrics.
 
+mod exposition;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,8 +12,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
+use serde::Serialize;
 
-use crate::export::prometheus::{Exposition, Kind};
+pub use exposition::{CONTENT_TYPE, Exposition, Family, Kind, render_labels};
 
 /// Label names and values of one series.
 pub type SeriesLabels = Vec<(&'static str, String)>;
@@ -73,7 +76,7 @@ struct Window {
 }
 
 /// What a [`Latency`] holds at one moment.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LatencySummary {
     /// How many were ever recorded.
     pub count: u64,
@@ -163,7 +166,7 @@ enum Cell {
     Provider(Provider),
 }
 
-struct Family {
+struct Group {
     kind: Kind,
     help: &'static str,
     cells: Vec<Cell>,
@@ -171,7 +174,7 @@ struct Family {
 
 /// All that is counted, by metric name. Cheap to clone; every clone is the same registry.
 #[derive(Clone, Default)]
-pub struct Registry(Arc<Mutex<BTreeMap<&'static str, Family>>>);
+pub struct Registry(Arc<Mutex<BTreeMap<&'static str, Group>>>);
 
 impl Registry {
     /// An empty one.
@@ -228,6 +231,7 @@ impl Registry {
     }
 
     /// Something that another room counts: asked for whenever the metrics are. `kind` is a counter or a gauge.
+    /// `read` must not come back to the registry.
     pub fn provide(
         &self,
         name: &'static str,
@@ -278,7 +282,7 @@ impl Registry {
         act: impl FnOnce(&mut Vec<Cell>) -> T,
     ) -> T {
         let mut families = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let family = families.entry(name).or_insert_with(|| Family { kind, help, cells: Vec::new() });
+        let family = families.entry(name).or_insert_with(|| Group { kind, help, cells: Vec::new() });
         debug_assert_eq!(family.kind, kind, "{name} has two kinds");
         act(&mut family.cells)
     }

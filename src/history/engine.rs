@@ -22,10 +22,10 @@ use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch};
 use super::{Damaged, OpenError};
 
 /// Cache of file blocks: a page that draws a few interfaces fits.
-const CACHE_BYTES: u64 = 4 << 20;
+const CACHE_BYTES: u64 = 2 << 20;
 /// Memtables: `head` turns over once per block and device, the others see little.
-const HEAD_MEMTABLE_BYTES: u64 = 4 << 20;
-const MEMTABLE_BYTES: u64 = 2 << 20;
+const HEAD_MEMTABLE_BYTES: u64 = 2 << 20;
+const MEMTABLE_BYTES: u64 = 1 << 20;
 /// The least that fjall takes; journals come to about twice that on disk, most of it not yet written.
 const JOURNAL_BYTES: u64 = 64 << 20;
 /// Open files; the default of 900 is for servers that do nothing else.

@@ -17,8 +17,6 @@ mod engine;
 mod query;
 mod recorder;
 mod row;
-#[cfg(test)]
-mod tests;
 mod writer;
 
 use std::fmt;
@@ -99,3 +97,6 @@ impl fmt::Display for OpenError {
 }
 
 impl std::error::Error for OpenError {}
+
+#[cfg(test)]
+mod tests;

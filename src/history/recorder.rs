@@ -23,6 +23,7 @@ use super::query::{self, QueryError, Series};
 use super::writer::{Appended, Writer};
 use super::{OpenError, Settings};
 use crate::fabric::{InterfaceId, Reading, Sample, Timestamp};
+use crate::telemetry::{Kind, Registry};
 
 /// How many polls may wait: a fleet of a thousand devices for some seconds of a slow disk.
 const QUEUE: usize = 1024;
@@ -174,6 +175,38 @@ impl History {
         }
     }
 
+    /// Show what is counted here on /metrics.
+    pub fn expose(&self, registry: &Registry) {
+        let history = self.clone();
+        registry.provide(
+            "selvedge_history_polls_total",
+            Kind::Counter,
+            "Polls that the history kept, left out because nothing had moved, or lost.",
+            move || {
+                let stats = history.stats();
+                let results = [("kept", stats.appended), ("quiet", stats.quiet), ("dropped", stats.dropped)];
+                results.map(|(result, count)| (vec![("result", result.to_owned())], count as f64)).into()
+            },
+        );
+        type Read = fn(Stats) -> f64;
+        let gauges: [(&str, Kind, &str, Read); 3] = [
+            (
+                "selvedge_history_recording",
+                Kind::Gauge,
+                "1 while the history records, 0 while it is stopped.",
+                |stats| f64::from(u8::from(stats.state == State::Recording)),
+            ),
+            ("selvedge_history_blocks_total", Kind::Counter, "Blocks sealed.", |stats| stats.sealed as f64),
+            ("selvedge_history_disk_bytes", Kind::Gauge, "What the history's data takes on disk.", |stats| {
+                stats.disk_bytes as f64
+            }),
+        ];
+        for (name, kind, help, read) in gauges {
+            let history = self.clone();
+            registry.provide(name, kind, help, move || vec![(Vec::new(), read(history.stats()))]);
+        }
+    }
+
     /// Write what is queued, sync, and end the thread; later offers are dropped and counted. Blocks until it is
     /// done, or for ten seconds if the disk does not answer.
     pub fn stop(&self) {
@@ -210,7 +243,9 @@ impl Shared {
 fn open(path: &Path, settings: &Settings, shared: &Shared) -> Result<Writer, OpenError> {
     let engine = Arc::new(Engine::open(path)?);
     let writer = Writer::new(engine.clone(), settings, now()).map_err(|error| match error {
-        StoreError::Engine(fjall::Error::Io(why)) => OpenError::Io(path.into(), why),
+        StoreError::Engine(fjall::Error::Io(why) | fjall::Error::Storage(fjall::LsmError::Io(why))) => {
+            OpenError::Io(path.into(), why)
+        }
         other => OpenError::Corrupt(path.into(), other.to_string()),
     })?;
     shared.engine.store(Some(engine));
@@ -261,9 +296,8 @@ impl Thread {
             if moment >= maintain_at {
                 if self.writer.is_some() {
                     self.attempt(|writer| writer.maintain(now()));
-                } else if let Ok(writer) = open(&self.path, &self.settings, &self.shared) {
-                    tracing::info!(path = %self.path.display(), "the history records again");
-                    self.writer = Some(writer);
+                } else {
+                    self.open_again();
                 }
                 let every = if self.writer.is_some() { MAINTAIN_EVERY } else { self.retry_every };
                 maintain_at = moment + every;
@@ -272,6 +306,19 @@ impl Thread {
             if self.writer.is_none() {
                 maintain_at = maintain_at.min(moment + self.retry_every);
             }
+        }
+    }
+
+    fn open_again(&mut self) {
+        match open(&self.path, &self.settings, &self.shared) {
+            Ok(writer) => {
+                tracing::info!(path = %self.path.display(), "the history records again");
+                self.writer = Some(writer);
+            }
+            // A question that was under way still holds the old one: next time.
+            Err(OpenError::Locked(_)) => {}
+            Err(OpenError::Io(_, why)) if is_full(&why) => self.shared.stop("disk full".into()),
+            Err(error) => self.shared.stop(error.to_string()),
         }
     }
 

@@ -59,16 +59,6 @@ struct Hub {
     seats: Arc<Semaphore>,
 }
 
-#[derive(Serialize)]
-struct StateEvent<'a> {
-    taken_at: String,
-    devices: Vec<DeviceView<'a>>,
-    links: Vec<LinkView<'a>>,
-    groups: Vec<GroupView<'a>>,
-    alerts: Vec<AlertView>,
-    status: Value,
-}
-
 impl Events {
     pub(super) fn new() -> Self {
         Self(Arc::new(Hub {
@@ -119,6 +109,8 @@ impl Events {
 #[derive(Default)]
 struct Told {
     alerts: Option<(Arc<Vec<Alert>>, u64)>,
+    /// What the newest frame, or the decision against one, was made of; and the hash of its body.
+    seen: Option<(Arc<Snapshot>, Arc<Vec<Alert>>)>,
     state: Option<u64>,
     looked_at: Option<Instant>,
     frame_at: Option<Instant>,
@@ -150,10 +142,22 @@ impl Told {
         let (alerts, status) = (alerts.clone(), (state.status)());
         let due = self.frame_at.is_none_or(|at| now - at >= AT_LEAST);
         let before = self.state;
+        if !due
+            && let Some((seen, told)) = &self.seen
+            && Arc::ptr_eq(seen, &snapshot)
+            && Arc::ptr_eq(told, &alerts)
+        {
+            return None;
+        }
+        self.seen = Some((snapshot.clone(), alerts.clone()));
         let (text, hash) = tokio::task::spawn_blocking(move || {
-            let hash = fingerprint(&snapshot, &alerts);
+            // Our own shapes with text keys: nothing in them that JSON could refuse.
+            let body = serde_json::to_string(&Body::new(&snapshot, &alerts)).unwrap_or_default();
+            let mut hasher = DefaultHasher::new();
+            body.hash(&mut hasher);
+            let hash = hasher.finish();
             let new = due || before != Some(hash);
-            (new.then(|| render(&snapshot, &alerts, status)).flatten(), hash)
+            (new.then(|| with_time_and_status(&body, &snapshot, &status)), hash)
         })
         .await
         .ok()?;
@@ -165,43 +169,30 @@ impl Told {
     }
 }
 
-fn event<'a>(snapshot: &'a Snapshot, alerts: &[Alert], status: Value) -> StateEvent<'a> {
-    StateEvent {
-        taken_at: snapshot.taken_at.to_string(),
-        devices: snapshot.devices.iter().map(DeviceView::from).collect(),
-        links: snapshot.links.iter().map(LinkView::from).collect(),
-        groups: snapshot.groups.iter().map(GroupView::from).collect(),
-        alerts: view::alerts(alerts, snapshot),
-        status,
+/// What makes a frame worth sending when it changes.
+#[derive(Serialize)]
+struct Body<'a> {
+    devices: Vec<DeviceView<'a>>,
+    links: Vec<LinkView<'a>>,
+    groups: Vec<GroupView<'a>>,
+    alerts: Vec<AlertView>,
+}
+
+impl<'a> Body<'a> {
+    fn new(snapshot: &'a Snapshot, alerts: &[Alert]) -> Self {
+        Self {
+            devices: snapshot.devices.iter().map(DeviceView::from).collect(),
+            links: snapshot.links.iter().map(LinkView::from).collect(),
+            groups: snapshot.groups.iter().map(GroupView::from).collect(),
+            alerts: view::alerts(alerts, snapshot),
+        }
     }
 }
 
-fn render(snapshot: &Snapshot, alerts: &[Alert], status: Value) -> Option<Arc<str>> {
-    // Our own shapes with text keys: nothing in them that JSON could refuse.
-    serde_json::to_string(&event(snapshot, alerts, status)).ok().map(Arc::from)
-}
-
-/// Tells whether anything but the time and the status changed.
-fn fingerprint(snapshot: &Snapshot, alerts: &[Alert]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    let mut event = event(snapshot, alerts, Value::Null);
-    event.taken_at.clear();
-    // As above; and a frame too many would do no harm.
-    let _ = serde_json::to_writer(HashWriter(&mut hasher), &event);
-    hasher.finish()
-}
-
-struct HashWriter<'a>(&'a mut DefaultHasher);
-
-impl std::io::Write for HashWriter<'_> {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.write(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
+/// `{"taken_at": ..., what is in the body, "status": ...}`: the time leads, so that a reader finds it first.
+fn with_time_and_status(body: &str, snapshot: &Snapshot, status: &Value) -> Arc<str> {
+    let inner = body.strip_prefix('{').and_then(|body| body.strip_suffix('}')).unwrap_or_default();
+    format!("{{\"taken_at\":\"{}\",{inner},\"status\":{status}}}", snapshot.taken_at).into()
 }
 
 /// `GET /api/events`

@@ -7,8 +7,6 @@ mod page;
 mod query;
 mod server;
 mod state;
-#[cfg(test)]
-mod tests;
 mod view;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -28,3 +26,6 @@ impl Default for Settings {
         Self { listen: (Ipv4Addr::LOCALHOST, 9750).into() }
     }
 }
+
+#[cfg(test)]
+mod tests;

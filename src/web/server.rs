@@ -24,13 +24,14 @@ use super::page::ASSETS;
 use super::query::Refusal;
 use super::{Settings, WebState};
 use crate::export::prometheus;
+use crate::telemetry;
 
 /// How long answers under way may take when the program ends.
 const GRACE: Duration = Duration::from_secs(2);
 
 /// Everything comes from here; scripts are files of ours, never within the page. Styles may be set by the
-/// libraries that draw.
-const POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; base-uri 'none'; form-action 'none'; \
+/// libraries that draw; the icon stands in the page itself.
+const POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; base-uri 'none'; form-action 'none'; \
                       frame-ancestors 'none'; object-src 'none'";
 
 /// A bound listener that does not answer yet.
@@ -167,7 +168,7 @@ async fn metrics(State(state): State<WebState>) -> Result<Response, Refusal> {
     })
     .await
     .map_err(|_| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the metrics could not be made"))?;
-    Ok(([(CONTENT_TYPE, prometheus::CONTENT_TYPE)], text).into_response())
+    Ok(([(CONTENT_TYPE, telemetry::CONTENT_TYPE)], text).into_response())
 }
 
 /// What holds for every request and every answer.

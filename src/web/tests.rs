@@ -260,6 +260,8 @@ async fn every_route_answers_in_its_shape() {
     assert_eq!(link["id"], "leaf1:spine1 - spine1:leaf1");
     assert_eq!(link["a"]["device"], "leaf1");
     assert_eq!(link["a"]["oper_status"], "up");
+    assert_eq!(link["a"]["unknown"], json!({ "in_drops_pps": "stale" }));
+    assert_eq!(link["b"].get("unknown"), None);
     assert_eq!(link["utilization"], json!({ "a_to_b": 0.42, "b_to_a": null }));
     assert_eq!(link["drops_pps"], json!({ "a_to_b": 2.0, "b_to_a": null }));
     assert_eq!((&link["state"], &link["heard_at"]), (&json!("up"), &Value::Null));

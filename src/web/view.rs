@@ -180,6 +180,8 @@ struct EndView<'a> {
     out_bps: Rate,
     out_drops_pps: Rate,
     in_drops_pps: Rate,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    unknown: BTreeMap<&'static str, &'static str>,
 }
 
 #[derive(Serialize)]
@@ -206,6 +208,18 @@ impl<'a> From<&'a LinkState> for LinkView<'a> {
 
 impl<'a> From<&'a EndState> for EndView<'a> {
     fn from(end: &'a EndState) -> Self {
+        let rates = [
+            ("out_bps", end.out_bps),
+            ("utilization", end.utilization_out),
+            ("out_drops_pps", end.out_drops_pps),
+            ("in_drops_pps", end.in_drops_pps),
+        ];
+        let unknown = if end.end.watched {
+            rates.into_iter().filter_map(|(name, rate)| Some((name, rate.why()?.as_str()))).collect()
+        } else {
+            // Of a port that we only hear of everything is missing, and `watched` says so.
+            BTreeMap::new()
+        };
         Self {
             device: end.end.interface.device.as_str(),
             interface: &end.end.interface.if_name,
@@ -215,6 +229,7 @@ impl<'a> From<&'a EndState> for EndView<'a> {
             out_bps: end.out_bps,
             out_drops_pps: end.out_drops_pps,
             in_drops_pps: end.in_drops_pps,
+            unknown,
         }
     }
 }
