@@ -23,14 +23,14 @@
 //!
 //! Absent here, on purpose: grouping, silences, maintenance windows, and alerts that explain others.
 
-mod alert;
 mod book;
 mod fingerprint;
 mod route;
+mod state;
 mod transition;
 
-pub use alert::{Alert, AlertState, AlertView};
 pub use book::{Book, MAX_ACTIVE, RESOLVED_KEPT, Saved};
 pub use fingerprint::Fingerprint;
 pub use route::{Route, receivers};
+pub use state::{Alert, AlertState, AlertView};
 pub use transition::{Change, Transition};

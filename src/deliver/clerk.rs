@@ -1,0 +1,395 @@
+//! The thread that writes down what the book tells before anybody else hears of it, and hands the couriers one
+//! notification at a time. It alone touches the store.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+use crossbeam::channel::{self, Receiver, Sender};
+use tokio::sync::{mpsc, watch};
+
+use crate::alert::{self, Change, Fingerprint, Route, Transition};
+use crate::fabric::{DeviceId, Labels, Subject};
+
+use super::courier::{Courier, Outcome, Report};
+use super::entry::{Entry, Step};
+use super::queue::Queue;
+use super::store::{Batch, StoredAlert};
+use super::{ReadError, ReceiverSettings, ReceiverStats, Stats, Store, Surroundings, WriteError};
+
+/// So many waiting commands are taken into one write at most.
+const COMMANDS_PER_WRITE: usize = 1_024;
+
+/// How long the outbox of a receiver that is not configured any more is kept.
+const ORPHANS_KEPT: Duration = Duration::from_secs(7 * 86_400);
+
+/// How often a failing store is looked after, and a stop is looked at.
+const RETRY: Duration = Duration::from_secs(1);
+const STOP_LOOK: Duration = Duration::from_millis(10);
+
+/// What the clerk is told.
+pub(super) enum Command {
+    Transitions(Vec<Transition>),
+    Document { name: String, json: serde_json::Value },
+    Reconfigure { receivers: Vec<ReceiverSettings>, routes: Vec<Route> },
+    Settle { written: Sender<()> },
+    Stop { grace: Duration },
+}
+
+pub(super) struct Clerk {
+    store: Store,
+    /// In the order of the configuration.
+    desks: Vec<Desk>,
+    /// Queues of receivers that are not configured now.
+    orphans: BTreeMap<String, Queue>,
+    routes: Vec<Route>,
+    /// Who heard that an alert fires.
+    told: HashMap<Fingerprint, Vec<String>>,
+    /// The highest number in use.
+    sequence: u64,
+    surroundings: Surroundings,
+    stats: Arc<Stats>,
+    reports: (Sender<Report>, Receiver<Report>),
+    /// Who waits for the next write.
+    settling: Vec<Sender<()>>,
+    stop_by: Option<Instant>,
+}
+
+/// A receiver, as the clerk sees it.
+struct Desk {
+    settings: ReceiverSettings,
+    queue: Queue,
+    entries: mpsc::Sender<Entry>,
+    changes: watch::Sender<ReceiverSettings>,
+    stats: Arc<ReceiverStats>,
+}
+
+impl Clerk {
+    pub fn new(
+        store: Store,
+        receivers: Vec<ReceiverSettings>,
+        routes: Vec<Route>,
+        surroundings: Surroundings,
+        stats: Arc<Stats>,
+    ) -> Result<Self, ReadError> {
+        let mut orphans: BTreeMap<String, Queue> = BTreeMap::new();
+        let mut damaged = Batch::default();
+        let mut sequence = store.load()?.sequence;
+        store.entries(|receiver, entry| match entry {
+            Ok(entry) => {
+                sequence = sequence.max(entry.number);
+                for number in orphans.entry(receiver.to_owned()).or_default().push(&entry) {
+                    damaged.remove_entry(receiver, number);
+                }
+            }
+            Err((number, error)) => {
+                stats.count_unreadable();
+                tracing::error!(receiver, %error, "a notification in the outbox is damaged and thrown away");
+                damaged.remove_entry(receiver, number);
+            }
+        })?;
+        let told = store.stored_alerts()?.into_iter().map(|stored| (stored.alert.fingerprint, stored.told)).collect();
+        let mut clerk = Self {
+            store,
+            desks: Vec::new(),
+            orphans,
+            routes: Vec::new(),
+            told,
+            sequence,
+            surroundings,
+            stats,
+            reports: channel::unbounded(),
+            settling: Vec::new(),
+            stop_by: None,
+        };
+        clerk.reconfigure(receivers, routes, &mut damaged);
+        clerk.write(damaged);
+        Ok(clerk)
+    }
+
+    /// Work until told to stop, or until nobody can tell us anything any more.
+    pub fn run(mut self, inbox: &Receiver<Command>) {
+        let reports = self.reports.1.clone();
+        self.hand_out();
+        while !self.may_stop() {
+            let mut commands = Vec::new();
+            let mut done = Vec::new();
+            let wait = match (self.stop_by, self.store.unsaved()) {
+                (Some(_), _) => STOP_LOOK,
+                (None, Some(_)) => RETRY,
+                (None, None) => Duration::from_secs(3_600),
+            };
+            channel::select! {
+                recv(inbox) -> command => match command {
+                    Ok(command) => commands.push(command),
+                    // Dropped without a stop: what is handed over is written below, nothing more is sent.
+                    Err(_) => commands.push(Command::Stop { grace: Duration::ZERO }),
+                },
+                recv(reports) -> report => done.extend(report),
+                default(wait) => {}
+            }
+            let taken_at = Instant::now();
+            commands.extend(inbox.try_iter().take(COMMANDS_PER_WRITE));
+            done.extend(reports.try_iter());
+
+            let mut batch = Batch::default();
+            let has_transitions = commands.iter().any(|command| matches!(command, Command::Transitions(_)));
+            for report in done {
+                self.report(report, &mut batch);
+            }
+            for command in commands {
+                self.take(command, &mut batch);
+            }
+            self.write(batch);
+            for written in std::mem::take(&mut self.settling) {
+                let _ = written.send(());
+            }
+            if has_transitions {
+                self.stats.written.record(taken_at.elapsed());
+            }
+            self.hand_out();
+        }
+        self.close();
+    }
+
+    fn take(&mut self, command: Command, batch: &mut Batch) {
+        match command {
+            Command::Transitions(transitions) => {
+                self.stats.count_transitions(transitions.len());
+                for transition in transitions {
+                    self.transition(transition, batch);
+                }
+            }
+            Command::Document { name, json } => {
+                batch.put_document(&name, &json);
+                batch.needs_sync();
+            }
+            Command::Reconfigure { receivers, routes } => self.reconfigure(receivers, routes, batch),
+            Command::Settle { written } => self.settling.push(written),
+            Command::Stop { grace } => self.stop_by = Some(Instant::now() + grace),
+        }
+    }
+
+    /// Write one step of an alert, and a notification for each who hears of it.
+    fn transition(&mut self, transition: Transition, batch: &mut Batch) {
+        // The book's numbers grow; if they ever did not, nothing in the outbox may be overwritten.
+        self.sequence = transition.sequence.max(self.sequence + 1);
+        let number = self.sequence;
+        batch.put_sequence(number);
+        if let Some(step) = Step::of(transition.change) {
+            self.notify(&transition, step, number, batch);
+            batch.needs_sync();
+        }
+        let fingerprint = transition.fingerprint();
+        if transition.change.is_end() {
+            self.told.remove(&fingerprint);
+            batch.remove_alert(&transition.alert);
+        } else {
+            if transition.change == Change::Pending {
+                self.told.remove(&fingerprint);
+            }
+            let told = self.told.get(&fingerprint).cloned().unwrap_or_default();
+            batch.put_alert(&StoredAlert { alert: transition.alert, told });
+        }
+    }
+
+    fn notify(&mut self, transition: &Transition, step: Step, number: u64, batch: &mut Batch) {
+        let configured = device_of(&transition.alert.key().subject)
+            .map_or_else(Labels::new, |device| (self.surroundings.device_labels)(device));
+        let labels = transition.alert.labels(&configured);
+        let names = self.desks.iter().map(|desk| desk.settings.name.as_str());
+        let routed = || alert::receivers(&self.routes, &labels, names.clone()).into_iter().map(str::to_owned);
+        let told = self.told.entry(transition.fingerprint()).or_default();
+        match step {
+            Step::Fired => *told = routed().collect(),
+            Step::Severity => {
+                for name in routed() {
+                    if !told.contains(&name) {
+                        told.push(name);
+                    }
+                }
+            }
+            Step::Resolved => {}
+        }
+        let hearers = if step == Step::Resolved { std::mem::take(told) } else { told.clone() };
+        let created_at = (self.surroundings.clock)();
+        let entry = Entry::new(transition, step, number, created_at, labels);
+        for name in &hearers {
+            if let Some(desk) = self.desks.iter_mut().find(|desk| desk.settings.name == *name) {
+                if step == Step::Resolved && !desk.settings.send_resolved {
+                    continue;
+                }
+                batch.put_entry(name, &entry);
+                for evicted in desk.queue.push(&entry) {
+                    batch.remove_entry(name, evicted);
+                    desk.stats.evicted.fetch_add(1, Relaxed);
+                }
+            } else if let Some(queue) = self.orphans.get_mut(name).filter(|queue| !queue.is_empty()) {
+                // Should it come back, it must not hear of a beginning without its end.
+                batch.put_entry(name, &entry);
+                for evicted in queue.push(&entry) {
+                    batch.remove_entry(name, evicted);
+                }
+            }
+        }
+    }
+
+    fn report(&mut self, report: Report, batch: &mut Batch) {
+        let Report { receiver, number, outcome } = report;
+        let desk = self.desks.iter_mut().find(|desk| desk.settings.name == receiver);
+        let Some(queue) = desk.map(|desk| &mut desk.queue).or_else(|| self.orphans.get_mut(&receiver)) else { return };
+        match outcome {
+            Outcome::Done => {
+                queue.remove(number);
+                batch.remove_entry(&receiver, number);
+                batch.needs_sync();
+            }
+            Outcome::Returned => queue.returned(number),
+        }
+    }
+
+    fn reconfigure(&mut self, receivers: Vec<ReceiverSettings>, routes: Vec<Route>, batch: &mut Batch) {
+        self.routes = routes;
+        let mut old: Vec<Desk> = std::mem::take(&mut self.desks);
+        for settings in receivers {
+            if self.desks.iter().any(|desk| desk.settings.name == settings.name) {
+                tracing::error!(receiver = settings.name, "is configured twice; the first one is used");
+                continue;
+            }
+            let desk = match old.iter().position(|desk| desk.settings.name == settings.name) {
+                Some(position) => {
+                    let mut desk = old.swap_remove(position);
+                    if desk.settings != settings {
+                        desk.settings = settings.clone();
+                        desk.changes.send_replace(settings);
+                    }
+                    desk
+                }
+                None => self.open_desk(settings),
+            };
+            self.desks.push(desk);
+        }
+        for desk in old {
+            // Its courier ends when its channels close, and reports what it had in hand.
+            self.orphans.insert(desk.settings.name, desk.queue);
+        }
+        let kept_from = (self.surroundings.clock)() - ORPHANS_KEPT;
+        for (receiver, queue) in &mut self.orphans {
+            let old = queue.remove_older(kept_from);
+            if !old.is_empty() {
+                tracing::warn!(
+                    receiver,
+                    notifications = old.len(),
+                    "is not configured; what waited for it for a week is thrown away"
+                );
+            }
+            for number in old {
+                batch.remove_entry(receiver, number);
+            }
+        }
+        self.orphans.retain(|_, queue| !queue.is_empty());
+        self.stats.set_receivers(self.desks.iter().map(|desk| Arc::clone(&desk.stats)).collect());
+    }
+
+    fn open_desk(&mut self, settings: ReceiverSettings) -> Desk {
+        // One is out at a time: there is always room for it.
+        let (entries, jobs) = mpsc::channel(1);
+        let (changes, watched) = watch::channel(settings.clone());
+        let stats = Arc::new(ReceiverStats::new(&settings.name));
+        let courier = Courier::new(
+            watched,
+            self.surroundings.clone(),
+            Arc::clone(&self.stats),
+            Arc::clone(&stats),
+            self.reports.0.clone(),
+        );
+        self.surroundings.runtime.spawn(courier.run(jobs));
+        let queue = self.orphans.remove(&settings.name).unwrap_or_default();
+        Desk { settings, queue, entries, changes, stats }
+    }
+
+    /// Write, or keep in memory what cannot be written.
+    fn write(&mut self, batch: Batch) {
+        let was_failing = self.store.unsaved().is_some();
+        let written = if batch.is_empty() { self.store.recover() } else { self.store.commit(batch) };
+        match written {
+            Ok(()) if was_failing => tracing::info!("the alert store takes writes again; nothing was lost"),
+            Ok(()) => {}
+            Err(error) => self.store_failed(&error, was_failing),
+        }
+        self.stats.set_store(self.store.unsaved());
+    }
+
+    fn store_failed(&self, error: &WriteError, was_failing: bool) {
+        if !error.is_repeated() {
+            self.stats.count_store_error();
+        }
+        if !was_failing {
+            tracing::error!(%error, "alerts are kept in memory only, and delivered from there, until the disk takes them");
+        }
+    }
+
+    /// Give every idle courier its next notification.
+    fn hand_out(&mut self) {
+        let mut damaged = Batch::default();
+        for desk in &mut self.desks {
+            while let Some(number) = desk.queue.next() {
+                match self.store.entry(&desk.settings.name, number) {
+                    Ok(Some(entry)) => {
+                        if desk.entries.try_send(entry).is_ok() {
+                            desk.queue.sent(number);
+                        }
+                        break;
+                    }
+                    Ok(None) => {
+                        self.stats.count_unreadable();
+                        tracing::error!(
+                            receiver = desk.settings.name,
+                            "a notification in the outbox is damaged and thrown away"
+                        );
+                        desk.queue.remove(number);
+                        damaged.remove_entry(&desk.settings.name, number);
+                    }
+                    // The store is being opened anew: it is still there, and its turn comes again.
+                    Err(_) => break,
+                }
+            }
+            desk.stats.waiting.store(desk.queue.len() as u64, Relaxed);
+        }
+        if !damaged.is_empty() {
+            self.write(damaged);
+        }
+    }
+
+    /// Told to stop, and either nothing is left that could be sent soon or the grace is over.
+    fn may_stop(&self) -> bool {
+        self.stop_by.is_some_and(|by| {
+            Instant::now() >= by || self.desks.iter().all(|desk| desk.queue.is_empty() || desk.stats.is_failing())
+        })
+    }
+
+    /// Call the couriers off, and note what they still got acknowledged.
+    fn close(mut self) {
+        self.desks.clear();
+        let mut batch = Batch::default();
+        let reports: Vec<Report> = self.reports.1.try_iter().collect();
+        for report in reports {
+            if report.outcome == Outcome::Done {
+                batch.remove_entry(&report.receiver, report.number);
+                batch.needs_sync();
+            }
+        }
+        self.write(batch);
+    }
+}
+
+/// The device whose configured labels an alert carries: for a link that of the end that sorts first.
+fn device_of(subject: &Subject) -> Option<&DeviceId> {
+    match subject {
+        Subject::Device(device) => Some(device),
+        Subject::Interface(interface) => Some(&interface.device),
+        Subject::Link { a, .. } => Some(&a.device),
+        Subject::Group { device, .. } => device.as_ref(),
+    }
+}

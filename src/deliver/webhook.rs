@@ -1,0 +1,162 @@
+//! Alertmanager's webhook body, version 4, so that receivers that exist work unchanged.
+//!
+//! One alert a notification: a group of one, of which the group labels are those that say where the alert is
+//! and not how bad it is, so that the group key stays the same while the severity changes.
+
+use std::fmt::Write;
+
+use serde::Serialize;
+
+use crate::alert::Fingerprint;
+use crate::fabric::Labels;
+
+use super::entry::Notice;
+
+/// The labels that tell one alert from another.
+const IDENTITY: [&str; 8] =
+    ["alertname", "device", "interface", "peer_device", "peer_interface", "link", "group", "direction"];
+
+/// What stands for "not yet" in Alertmanager's bodies.
+const NEVER: &str = "0001-01-01T00:00:00Z";
+
+/// The body. The names of its fields, and their order, are Alertmanager's.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Body<'a> {
+    receiver: &'a str,
+    status: &'static str,
+    alerts: [AlertBody<'a>; 1],
+    group_labels: Labels,
+    common_labels: &'a Labels,
+    common_annotations: &'a Labels,
+    #[serde(rename = "externalURL")]
+    external_url: &'a str,
+    version: &'static str,
+    group_key: String,
+    truncated_alerts: u64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct AlertBody<'a> {
+    status: &'static str,
+    labels: &'a Labels,
+    annotations: &'a Labels,
+    starts_at: String,
+    ends_at: String,
+    #[serde(rename = "generatorURL")]
+    generator_url: String,
+    fingerprint: Fingerprint,
+}
+
+/// The body that tells `receiver` of one alert.
+pub(super) fn body(notice: &Notice, receiver: &str, external_url: &str) -> Result<Vec<u8>, serde_json::Error> {
+    let status = if notice.firing { "firing" } else { "resolved" };
+    let group_labels: Labels = notice
+        .labels
+        .iter()
+        .filter(|(name, _)| IDENTITY.contains(&name.as_str()))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    serde_json::to_vec(&Body {
+        receiver,
+        status,
+        alerts: [AlertBody {
+            status,
+            labels: &notice.labels,
+            annotations: &notice.annotations,
+            starts_at: notice.starts_at.to_string(),
+            ends_at: notice.ends_at.map_or_else(|| NEVER.to_owned(), |at| at.to_string()),
+            generator_url: format!("{}/#alert={}", external_url.trim_end_matches('/'), notice.fingerprint),
+            fingerprint: notice.fingerprint,
+        }],
+        group_key: group_key(&group_labels),
+        group_labels,
+        common_labels: &notice.labels,
+        common_annotations: &notice.annotations,
+        external_url,
+        version: "4",
+        truncated_alerts: 0,
+    })
+}
+
+/// As Alertmanager writes it: the route's matchers, of which there are none, and the group's labels.
+fn group_key(labels: &Labels) -> String {
+    let mut key = String::from("{}:{");
+    for (position, (name, value)) in labels.iter().enumerate() {
+        let separator = if position == 0 { "" } else { ", " };
+        // Writing to a String does not fail.
+        let _ = write!(key, "{separator}{name}={value:?}");
+    }
+    key.push('}');
+    key
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alert::Fingerprint;
+    use crate::fabric::{FindingKey, FindingKind, Subject, Timestamp};
+
+    fn notice() -> Notice {
+        let subject = Subject::Device("leaf1".into());
+        let key = FindingKey { kind: FindingKind::DeviceUnreachable, subject, direction: None };
+        let labels =
+            [("alertname", "DeviceUnreachable"), ("device", "leaf1"), ("severity", "critical"), ("site", "ber")];
+        Notice {
+            fingerprint: Fingerprint::of(&key),
+            firing: true,
+            labels: labels.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+            annotations: [("summary".to_owned(), "leaf1 does not answer".to_owned())].into(),
+            starts_at: Timestamp::from_micros(1_795_498_200_123_456),
+            ends_at: None,
+        }
+    }
+
+    #[test]
+    fn is_alertmanagers_version_4() {
+        let body: serde_json::Value =
+            serde_json::from_slice(&body(&notice(), "oncall", "http://monitor:9750/").unwrap()).unwrap();
+        let labels = serde_json::json!(
+            {"alertname": "DeviceUnreachable", "device": "leaf1", "severity": "critical", "site": "ber"}
+        );
+        assert_eq!(
+            body,
+            serde_json::json!({
+                "receiver": "oncall",
+                "status": "firing",
+                "alerts": [{
+                    "status": "firing",
+                    "labels": labels,
+                    "annotations": {"summary": "leaf1 does not answer"},
+                    "startsAt": "2026-11-24T05:30:00.123Z",
+                    "endsAt": "0001-01-01T00:00:00Z",
+                    "generatorURL": "http://monitor:9750/#alert=4a306574bd4bd8b1",
+                    "fingerprint": "4a306574bd4bd8b1",
+                }],
+                "groupLabels": {"alertname": "DeviceUnreachable", "device": "leaf1"},
+                "commonLabels": labels,
+                "commonAnnotations": {"summary": "leaf1 does not answer"},
+                "externalURL": "http://monitor:9750/",
+                "version": "4",
+                "groupKey": r#"{}:{alertname="DeviceUnreachable", device="leaf1"}"#,
+                "truncatedAlerts": 0,
+            })
+        );
+    }
+
+    #[test]
+    fn says_when_it_ended() {
+        let resolved = Notice { firing: false, ends_at: Some(Timestamp::from_secs(1_795_498_260)), ..notice() };
+        let body: serde_json::Value = serde_json::from_slice(&body(&resolved, "oncall", "").unwrap()).unwrap();
+        assert_eq!(body["status"], "resolved");
+        assert_eq!(body["alerts"][0]["status"], "resolved");
+        assert_eq!(body["alerts"][0]["endsAt"], "2026-11-24T05:31:00.000Z");
+    }
+
+    #[test]
+    fn quotes_what_the_network_says() {
+        let labels: Labels = [("device".to_owned(), "a\"b\\\n".to_owned())].into();
+        assert_eq!(group_key(&labels), r#"{}:{device="a\"b\\\n"}"#);
+    }
+}
