@@ -273,7 +273,7 @@ impl Sums {
         for (at, row) in rows.iter().enumerate() {
             if let Some(before) = &mut self.before {
                 let lag_ms = row.lag_ms.unwrap_or_else(|| row.time.saturating_sub(before.time) / 1_000);
-                before.gap |= lag_ms > usual_lag_ms(&self.recent_lags_ms, &rows[at..]) * GAP_INTERVALS + GAP_SLACK_MS;
+                before.gap |= lag_ms > longest_lag_ms(usual_lag_ms(&self.recent_lags_ms, &rows[at..]));
                 if row.cells.is_none() {
                     before.missed_rows += 1;
                 }
@@ -352,6 +352,11 @@ fn spread(amounts: &mut Amounts, from_us: u64, to_us: u64, step_us: u64, span: (
     }
 }
 
+/// The longest time without a look over which a rate still stands.
+fn longest_lag_ms(usual_ms: u64) -> u64 {
+    usual_ms.saturating_mul(GAP_INTERVALS).saturating_add(GAP_SLACK_MS)
+}
+
 /// The median lag around a row: the interval that the device is polled at there.
 fn usual_lag_ms(before: &VecDeque<u64>, from_here: &[Reading]) -> u64 {
     let mut lags = [0; 2 * LAGS_BESIDE + 1];
@@ -364,7 +369,7 @@ fn usual_lag_ms(before: &VecDeque<u64>, from_here: &[Reading]) -> u64 {
     let lags = &mut lags[..count];
     lags.sort_unstable();
     // Of two the shorter: a poll that came in time tells more than one that did not.
-    lags.get(count.saturating_sub(1) / 2).copied().unwrap_or(u64::MAX / 8)
+    lags.get(count.saturating_sub(1) / 2).copied().unwrap_or(u64::MAX)
 }
 
 /// The time between two readings by the device's own clock where that moves as ours does; none where the device
