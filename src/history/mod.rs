@@ -1,7 +1,30 @@
 //! Embedded time series, so that no database is needed.
+//!
+//! ```text
+//! History::offer --bounded queue--> Writer --append--> head   (a row per device and poll: the newest minutes)
+//!                                      |
+//!                                      +---seal every 720 rows or 2 h---> blocks   (pco, a value per interface)
+//! History::interface <--query-- head and blocks, from one snapshot
+//! ```
+//!
+//! Counters are stored as they were read; rates are made when somebody asks. fjall's journal is what makes a
+//! crash harmless. Not here, on purpose: coarser tiers for long ranges (they would lie beside the blocks, in
+//! partitions of their own) and a query language.
 
+mod block;
+mod column;
+mod engine;
+mod query;
+mod recorder;
+mod row;
+mod writer;
+
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
+
+pub use query::{QueryError, Series};
+pub use recorder::{History, State, Stats};
 
 /// `[history]`
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,7 +35,7 @@ pub struct Settings {
     pub path: PathBuf,
     /// How long samples are kept.
     pub retention: Duration,
-    /// How much disk the store may take, bytes; the oldest goes first.
+    /// How much disk the data may take, bytes; the oldest goes first. A journal of up to 128 MiB comes on top.
     pub max_bytes: u64,
 }
 
@@ -21,3 +44,59 @@ impl Default for Settings {
         Self { enabled: true, path: "data".into(), retention: Duration::from_secs(30 * 86_400), max_bytes: 4 << 30 }
     }
 }
+
+/// A block is sealed when the head of a device has this many rows: what compression was measured with.
+const BLOCK_ROWS: usize = 720;
+/// Or when its first row is this old: two hours.
+const BLOCK_SPAN_US: u64 = 7_200_000_000;
+/// The columns that all interfaces of a device share: when a row was read,
+const BLOCK_TIME: u8 = 0;
+/// how long before it the device had been polled, milliseconds,
+const BLOCK_LAG: u8 = 1;
+/// and sysUpTime.
+const BLOCK_UPTIME: u8 = 2;
+
+/// What was read from the store is not what was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Damaged(&'static str);
+
+/// Why the store cannot be opened. Each names the folder and what to do.
+#[derive(Debug)]
+pub enum OpenError {
+    /// Another process has it.
+    Locked(PathBuf),
+    /// The folder cannot be made, read or written.
+    Io(PathBuf, std::io::Error),
+    /// What is there cannot be read.
+    Corrupt(PathBuf, String),
+    /// The thread could not be started.
+    Thread(std::io::Error),
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Locked(path) => write!(
+                f,
+                "the history in {} is in use by another process: stop the other selvedge, or set another [history] path",
+                path.display()
+            ),
+            Self::Io(path, why) => write!(
+                f,
+                "the history in {} cannot be opened: {why}; make the folder writable, or set another [history] path",
+                path.display()
+            ),
+            Self::Corrupt(path, why) => write!(
+                f,
+                "the history in {} is damaged ({why}): move the folder away to start a new one; alerts are not stored in it",
+                path.display()
+            ),
+            Self::Thread(why) => write!(f, "the history's thread cannot be started: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for OpenError {}
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,30 @@
-//! HTTP: the page, the API, /metrics, health.
+//! HTTP: the page, the API, /metrics, health. Only GET and HEAD; nothing can be changed from here.
+//!
+//! | route | what |
+//! |---|---|
+//! | `/` `/assets/*` | the page, out of the binary |
+//! | `/api/devices` `interfaces` `links` `groups` `alerts` `audit` | the present, out of the snapshot and the book |
+//! | `/api/history` | the past of one interface |
+//! | `/api/status` | how we do |
+//! | `/api/events` | the present again, whenever it changes |
+//! | `/metrics` | the present for Prometheus, and our own counters |
+//! | `/healthz` `/readyz` | 200 or 503, with reasons |
+//!
+//! There is no login: it listens on loopback by default, where it answers to no name but loopback's.
+
+mod api;
+mod connection;
+mod events;
+mod page;
+mod query;
+mod server;
+mod state;
+mod view;
 
 use std::net::{Ipv4Addr, SocketAddr};
+
+pub use server::{BindError, Server};
+pub use state::{Probe, Source, WebState};
 
 /// `[web]`
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,3 +38,6 @@ impl Default for Settings {
         Self { listen: (Ipv4Addr::LOCALHOST, 9750).into() }
     }
 }
+
+#[cfg(test)]
+mod tests;

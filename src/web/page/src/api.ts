@@ -1,0 +1,146 @@
+// The shapes that the HTTP API speaks. Names are those of the API; units trail them. A number that is null is
+// not known, which is never the same as zero.
+
+export type Known = number | null;
+export type LinkHealth = "up" | "down" | "unknown";
+export type DeviceHealth = "ok" | "unreachable" | "unknown";
+export type GroupHealth = "ok" | "degraded" | "lost" | "unknown";
+export type Severity = "info" | "warning" | "critical";
+export type AlertState = "pending" | "firing" | "resolved";
+
+export interface Device {
+  name: string;
+  address: string | null;
+  state: DeviceHealth;
+  why: string | null;
+  since: string | null;
+  sysDescr?: string | null;
+  sysObjectID?: string | null;
+  sysUpTime_ms?: Known;
+  interfaces: number;
+  labels?: Record<string, string>;
+}
+
+export interface LinkEnd {
+  device: string;
+  interface: string;
+  /** We poll this end; where false its names are what the neighbour announced. */
+  watched: boolean;
+  oper_status: string;
+  speed_bps: Known;
+  /** Bit/s this end sends into the link. */
+  out_bps: Known;
+  out_drops_pps: Known;
+  in_drops_pps: Known;
+  unknown?: Record<string, string>;
+}
+
+export interface BothWays {
+  a_to_b: Known;
+  b_to_a: Known;
+}
+
+export interface Link {
+  id: string;
+  a: LinkEnd;
+  b: LinkEnd;
+  state: LinkHealth;
+  since: string | null;
+  heard_at: string | null;
+  groups: string[];
+  /** 0 to 1, against the slower of both ends. */
+  utilization: BothWays;
+  drops_pps?: BothWays;
+  unknown?: Record<string, string>;
+}
+
+export interface Group {
+  name: string;
+  kind: "parallel" | "uplinks" | "declared";
+  device: string | null;
+  planned: string[];
+  working: string[];
+  unknown: string[];
+  state: GroupHealth;
+}
+
+export interface Alert {
+  labels: Record<string, string>;
+  annotations: { summary?: string; cause?: string; evidence?: string; action?: string };
+  state: AlertState;
+  since: string;
+  fingerprint: string;
+}
+
+/** What Selvedge says of itself: free-form but for what the page needs while it discovers. */
+export interface Status {
+  version?: string;
+  started_at?: string;
+  targets?: { total?: number; answered?: number; failed?: number };
+  [more: string]: unknown;
+}
+
+/** The data of a `state` event: everything that is known, at one moment. */
+export interface State {
+  taken_at: string;
+  devices: Device[];
+  links: Link[];
+  groups: Group[];
+  alerts: Alert[];
+  status: Status;
+}
+
+export interface Interface {
+  device: string;
+  interface: string;
+  ifIndex: number | null;
+  ifDescr?: string | null;
+  ifAlias?: string | null;
+  ifType?: number | string | null;
+  speed_bps: Known;
+  ifOperStatus: string;
+  ifAdminStatus: string;
+  since: string | null;
+  counters: Record<string, Known>;
+  rates: Record<string, Known>;
+  utilization: { in: Known; out: Known };
+  unknown?: Record<string, string>;
+}
+
+export interface History {
+  /** Unix seconds, rising. */
+  t: number[];
+  in_bps: Known[];
+  out_bps: Known[];
+  in_pps: Known[];
+  out_pps: Known[];
+  in_drops_pps: Known[];
+  out_drops_pps: Known[];
+  step_s: number;
+}
+
+/** A request that was not answered with what it asked for. */
+export class ApiError extends Error {}
+
+async function get<T>(path: string, signal?: AbortSignal): Promise<T> {
+  const timeout = AbortSignal.timeout(10_000);
+  const response = await fetch(path, { signal: signal ? AbortSignal.any([signal, timeout]) : timeout });
+  if (!response.ok) throw new ApiError(`${response.status} ${response.statusText}`.trim());
+  return (await response.json()) as T;
+}
+
+const query = (fields: Record<string, string | number>): string =>
+  Object.entries(fields)
+    .map(([key, value]) => `${key}=${encodeURIComponent(value)}`)
+    .join("&");
+
+export const fetchInterfaces = (device: string, signal?: AbortSignal): Promise<Interface[]> =>
+  get(`api/interfaces?${query({ device })}`, signal);
+
+export const fetchHistory = (
+  end: { device: string; interface: string },
+  span: { from: number; to: number; step: number },
+  signal?: AbortSignal,
+): Promise<History> => get(`api/history?${query({ device: end.device, interface: end.interface, ...span })}`, signal);
+
+export const fetchStatus = (signal?: AbortSignal): Promise<Status> => get("api/status", signal);

@@ -1,0 +1,141 @@
+// What the drawing shows of a fabric: devices and links as plain values, few enough to be drawn. Where there are
+// more links than a drawing can carry, those that need attention are drawn, and it is said how many are not.
+
+import type { Fabric, LinkRow } from "../fabric";
+import { BUSY, dropsOf, Rank, severityOf } from "../fabric";
+import { matchesLink, type Query } from "../search";
+import { percent, pps } from "../units";
+import { place, type Placing } from "./tiers";
+
+export const MOST_LINKS = 600;
+export const MOST_DEVICES = 500;
+
+export interface NodeView {
+  id: string;
+  x: number;
+  y: number;
+  label: string;
+  kind: "device" | "host";
+  trouble: "none" | "warning" | "critical" | "unknown";
+  faint: boolean;
+}
+
+export interface EdgeView {
+  id: string;
+  a: string;
+  b: string;
+  state: "up" | "down" | "unknown";
+  level: "none" | "calm" | "half" | "busy" | "full";
+  width: number;
+  drops: string;
+  arc: boolean;
+  faint: boolean;
+  title: string;
+}
+
+export interface Model {
+  nodes: NodeView[];
+  edges: EdgeView[];
+  of: { nodes: number; edges: number };
+  tiers: string[][];
+}
+
+// Positions depend on names, labels and ends only: kept while those stay as they are.
+let placed: { key: string; placing: Placing } | null = null;
+
+function placingOf(fabric: Fabric): Placing {
+  const { devices, links } = fabric.state;
+  const key = [
+    ...devices.map(({ name, labels }) => `${name}\t${labels?.["role"] ?? ""}\t${labels?.["tier"] ?? ""}`),
+    ...links.map((link) => link.id),
+  ].join("\n");
+  if (placed?.key !== key) placed = { key, placing: place(devices, links) };
+  return placed.placing;
+}
+
+export function modelOf(fabric: Fabric, query: Query | null): Model {
+  const { places, tiers } = placingOf(fabric);
+  // `fabric.links` is sorted by attention, so that what is left out needs it least.
+  const matching = query ? fabric.links.filter((row) => matchesLink(query, row)) : fabric.links;
+  const few = places.size <= MOST_DEVICES && fabric.links.length <= MOST_LINKS;
+  // A small fabric is always drawn whole, and a search only makes the rest faint.
+  const rows = (few ? fabric.links : matching).slice(0, MOST_LINKS);
+  const lit = few && query ? new Set(matching) : null;
+
+  const shown = new Set<string>();
+  for (const { link } of rows) {
+    if (shown.size >= MOST_DEVICES) break;
+    shown.add(link.a.device).add(link.b.device);
+  }
+  for (const name of places.keys()) {
+    if (shown.size >= MOST_DEVICES) break;
+    if (few || !query) shown.add(name);
+  }
+  const edges = rows
+    .filter(({ link }) => shown.has(link.a.device) && shown.has(link.b.device) && link.a.device !== link.b.device)
+    .map((row) => edgeOf(row, places, lit !== null && !lit.has(row)));
+  const litNodes = lit && new Set([...lit].flatMap(({ link }) => [link.a.device, link.b.device]));
+  const nodes = [...shown].map((name): NodeView => {
+    const at = places.get(name)!;
+    return {
+      id: name,
+      x: at.x,
+      y: at.y,
+      label: name.length > 18 ? `${name.slice(0, 17)}…` : name,
+      kind: at.watched ? "device" : "host",
+      trouble: troubleOf(fabric, name),
+      faint: litNodes !== null && !litNodes.has(name),
+    };
+  });
+  return { nodes, edges, of: { nodes: places.size, edges: fabric.links.length }, tiers };
+}
+
+function troubleOf(fabric: Fabric, name: string): NodeView["trouble"] {
+  const row = fabric.deviceByName.get(name);
+  if (!row) return "none";
+  if (row.device.state === "unreachable") return "critical";
+  if (row.device.state === "unknown") return "unknown";
+  // A device is marked for what is its own; what is wrong with a link is drawn on the link.
+  const own = (fabric.alertsOfDevice.get(name) ?? []).filter((alert) => alert.state === "firing" && !alert.labels["link"]);
+  if (own.some((alert) => severityOf(alert) === "critical")) return "critical";
+  return own.some((alert) => severityOf(alert) === "warning") ? "warning" : "none";
+}
+
+function edgeOf(row: LinkRow, places: Placing["places"], faint: boolean): EdgeView {
+  const { link, worst, drops } = row;
+  const [a, b] = [places.get(link.a.device)!, places.get(link.b.device)!];
+  const ratio = worst ?? 0;
+  const ways = [
+    `${link.a.device} → ${link.b.device} ${way(link.utilization.a_to_b, dropsOf(link, "a"))}`,
+    `${link.b.device} → ${link.a.device} ${way(link.utilization.b_to_a, dropsOf(link, "b"))}`,
+  ];
+  return {
+    id: link.id,
+    a: link.a.device,
+    b: link.b.device,
+    state: link.state,
+    level: worst === null ? "none" : ratio >= 0.95 ? "full" : ratio >= BUSY ? "busy" : ratio >= 0.5 ? "half" : "calm",
+    // In steps, so that the drawing does not quiver with every reading.
+    width: link.state === "up" ? 1.5 + Math.round(Math.min(1, ratio) * 12) / 2 : 2.5,
+    drops: drops && link.state !== "down" ? `▾ ${pps(drops)}` : "",
+    arc: a.y === b.y,
+    faint,
+    title: `${link.id}\n${link.state}${row.rank === Rank.Unknown ? ", readings missing" : ""}\n${ways.join("\n")}`,
+  };
+}
+
+const way = (ratio: number | null, drops: number | null): string =>
+  `${ratio === null ? "unknown" : percent(ratio)}${drops ? `, loses ${pps(drops)}` : ""}`;
+
+/** The drawing in words. */
+export function describe(model: Model, fabric: Fabric): string {
+  const { up, down, unknown } = fabric.counts;
+  const tiers = model.tiers.map((names) => (names.length <= 6 ? names.join(", ") : `${names.length} devices, ${names[0]} to ${names[names.length - 1]}`));
+  const cut = model.edges.filter((edge) => edge.state === "down").slice(0, 10).map((edge) => edge.id);
+  return [
+    `Topology of ${model.of.nodes} devices and ${model.of.edges} links: ${up} up, ${down} down, ${unknown} unknown.`,
+    `Tiers from the top: ${tiers.join("; ")}.`,
+    cut.length > 0 ? `Down: ${cut.join("; ")}.` : "",
+    "The table of links below has the same facts.",
+  ].filter(Boolean).join(" ");
+}

@@ -1,0 +1,92 @@
+// The panel that holds the drawing: loads it when it comes into view, and says in words what it shows.
+
+import type { JSX } from "preact";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+
+import type { Fabric } from "../fabric";
+import { Panel } from "../parts";
+import { toDevice, toLink } from "../route";
+import type { Query } from "../search";
+import { count } from "../units";
+import { describe, modelOf } from "./model";
+import type { Drawing } from "./topology";
+
+interface Tip {
+  title: string;
+  x: number;
+  y: number;
+}
+
+export function TopologyPanel({ fabric, query }: { fabric: Fabric; query: Query | null }): JSX.Element {
+  const box = useRef<HTMLDivElement>(null);
+  const [drawing, setDrawing] = useState<Drawing | null>(null);
+  const [failed, setFailed] = useState(false);
+  const [tip, setTip] = useState<Tip | null>(null);
+  const model = useMemo(() => modelOf(fabric, query), [fabric, query]);
+
+  useEffect(() => {
+    const host = box.current;
+    if (!host) return;
+    let made: Drawing | null = null;
+    let left = false;
+    const seen = new IntersectionObserver((entries) => {
+      if (!entries.some((entry) => entry.isIntersecting)) return;
+      seen.disconnect();
+      import("./topology").then(
+        ({ draw }) => {
+          if (left) return;
+          made = draw(host, {
+            open: (what) => {
+              location.hash = "device" in what ? toDevice(what.device) : toLink(what.link);
+            },
+            hover: setTip,
+          });
+          setDrawing(made);
+        },
+        () => setFailed(true),
+      );
+    }, { rootMargin: "200px" });
+    seen.observe(host);
+    return () => {
+      left = true;
+      seen.disconnect();
+      made?.destroy();
+    };
+  }, []);
+
+  useEffect(() => drawing?.show(model), [drawing, model]);
+
+  const missing = model.of.edges - model.edges.length;
+  return (
+    <Panel
+      id="topology"
+      class="topologypanel"
+      title="Topology"
+      note={missing > 0 ? `drawing ${count(model.edges.length)} of ${count(model.of.edges)} links, those that need attention first; filter to narrow` : undefined}
+    >
+      <div class="canvasbox">
+        <div class="canvas" ref={box} role="img" aria-label={describe(model, fabric)} />
+        {!drawing && <p class="loading muted">{failed ? "The drawing could not be loaded; the tables have all of it." : "Drawing…"}</p>}
+        {tip && (
+          <div class={`tip ${tip.x > 360 ? "left" : ""}`} style={{ left: `${tip.x}px`, top: `${tip.y}px` }} aria-hidden="true">
+            {tip.title}
+          </div>
+        )}
+        <div class="zoom" role="group" aria-label="Zoom the drawing">
+          <button type="button" aria-label="Zoom in" title="Zoom in (Ctrl and wheel)" onClick={() => drawing?.zoom(1.3)}>+</button>
+          <button type="button" aria-label="Zoom out" title="Zoom out" onClick={() => drawing?.zoom(1 / 1.3)}>−</button>
+          <button type="button" aria-label="Show all" title="Show all" onClick={() => drawing?.fit()}>⤢</button>
+        </div>
+      </div>
+      <p class="legend" aria-hidden="true">
+        <span class="key calm">under 50 %</span>
+        <span class="key half">50 %</span>
+        <span class="key busy">80 %</span>
+        <span class="key full">95 %</span>
+        <span class="key down">down</span>
+        <span class="key unknown">unknown</span>
+        <span class="key dropping">▾ drops</span>
+      </p>
+    </Panel>
+  );
+}

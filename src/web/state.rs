@@ -1,0 +1,47 @@
+//! What the web room is given: closures over what others own, so that it depends on none of them.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::alert::Alert;
+use crate::fabric::Snapshot;
+use crate::history::History;
+
+/// A source of something that others own.
+pub type Source<T> = Arc<dyn Fn() -> T + Send + Sync>;
+
+/// All that the routes show. Cheap to clone. The closures are called on every request and once a second
+/// while somebody listens to events, and must not block.
+#[derive(Clone)]
+pub struct WebState {
+    /// The newest snapshot.
+    pub snapshot: Source<Arc<Snapshot>>,
+    /// The alerts of the book: pending, firing and lately resolved.
+    pub alerts: Source<Arc<Vec<Alert>>>,
+    /// The history, where it is kept.
+    pub history: Option<History>,
+    /// What `/api/status` shows.
+    pub status: Source<Value>,
+    /// Our own metrics as exposition text, such as [`crate::telemetry::Registry::render`] makes it.
+    pub telemetry: Source<String>,
+    /// Does the process live? Asked by `/healthz`: the core loop ticked within 5 s.
+    pub health: Source<Probe>,
+    /// Is it ready? Asked by `/readyz`: every target was tried once, the store is open.
+    pub readiness: Source<Probe>,
+}
+
+/// The answer to a health question: fine where no reason speaks against it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Probe {
+    /// What is not fine, each a sentence.
+    pub reasons: Vec<String>,
+}
+
+impl Probe {
+    /// Nothing speaks against it.
+    pub fn is_ok(&self) -> bool {
+        self.reasons.is_empty()
+    }
+}

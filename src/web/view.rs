@@ -1,0 +1,411 @@
+//! The shapes of the API: what a snapshot looks like in JSON. Scripts and the page rely on them.
+//!
+//! A number that is not known is null, and where there is room `unknown` says why. Times are RFC 3339 in UTC.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::alert::{Alert, AlertView};
+use crate::fabric::{
+    AdminStatus, Counter, DeviceHealth, DeviceState, EndState, FindingKey, GroupKind, GroupState, InterfaceState,
+    Labels, LinkHealth, LinkId, LinkState, OperStatus, Rate, Rates, Snapshot, Subject, Timestamp, Unknown,
+    UnreachableReason,
+};
+
+/// One element of `/api/devices`.
+#[derive(Serialize)]
+pub(super) struct DeviceView<'a> {
+    name: &'a str,
+    address: Option<String>,
+    pub(super) state: DeviceHealth,
+    why: Option<&'static str>,
+    since: Option<String>,
+    #[serde(rename = "sysDescr")]
+    sys_descr: &'a str,
+    #[serde(rename = "sysObjectID")]
+    sys_object_id: &'a str,
+    #[serde(rename = "sysUpTime_ms")]
+    sys_uptime_ms: Option<u64>,
+    interfaces: usize,
+    labels: &'a Labels,
+}
+
+impl<'a> From<&'a DeviceState> for DeviceView<'a> {
+    fn from(device: &'a DeviceState) -> Self {
+        Self {
+            name: device.id.as_str(),
+            address: device.identity.address.map(|address| address.to_string()),
+            state: device.health,
+            why: device.unreachable.map(UnreachableReason::as_str),
+            since: time(device.health_since),
+            sys_descr: &device.identity.sys_descr,
+            sys_object_id: &device.identity.sys_object_id,
+            sys_uptime_ms: device.uptime.map(|uptime| uptime.as_millis()),
+            interfaces: device.interfaces,
+            labels: &device.identity.labels,
+        }
+    }
+}
+
+/// One element of `/api/interfaces`.
+#[derive(Serialize)]
+pub(super) struct InterfaceView<'a> {
+    device: &'a str,
+    interface: &'a str,
+    #[serde(rename = "ifIndex")]
+    if_index: u32,
+    #[serde(rename = "ifDescr")]
+    if_descr: &'a str,
+    #[serde(rename = "ifAlias")]
+    if_alias: &'a str,
+    #[serde(rename = "ifType")]
+    if_type: u32,
+    speed_bps: Option<u64>,
+    #[serde(rename = "ifOperStatus")]
+    oper_status: OperStatus,
+    #[serde(rename = "ifAdminStatus")]
+    admin_status: AdminStatus,
+    since: Option<String>,
+    polled_at: Option<String>,
+    counters: BTreeMap<&'static str, u64>,
+    rates: BTreeMap<&'static str, Rate>,
+    utilization: InOut,
+    unknown: BTreeMap<&'static str, &'static str>,
+}
+
+#[derive(Serialize)]
+struct InOut {
+    #[serde(rename = "in")]
+    received: Rate,
+    #[serde(rename = "out")]
+    sent: Rate,
+}
+
+impl<'a> From<&'a InterfaceState> for InterfaceView<'a> {
+    fn from(interface: &'a InterfaceState) -> Self {
+        let summed = SUMS.map(|(name, sum)| (name, sum(&interface.rates)));
+        let utilizations =
+            [("utilization_in", interface.utilization_in), ("utilization_out", interface.utilization_out)];
+        let counted = Counter::ALL.map(|counter| (counter.as_str(), interface.rates[counter]));
+        let missing = |counter: &Counter| interface.counters.get(*counter).is_none();
+        let unknown = Counter::ALL
+            .iter()
+            .filter(|counter| missing(counter) && interface.rates[**counter].known().is_some())
+            .map(|counter| (counter.as_str(), Unknown::Missing))
+            .chain(
+                counted
+                    .into_iter()
+                    .chain(summed)
+                    .chain(utilizations)
+                    .filter_map(|(name, rate)| Some((name, rate.why()?))),
+            )
+            .map(|(name, why)| (name, why.as_str()))
+            .chain(interface.speed_bps.is_none().then_some(("speed_bps", Unknown::NoSpeed.as_str())))
+            .collect();
+        Self {
+            device: interface.id.device.as_str(),
+            interface: &interface.id.if_name,
+            if_index: interface.info.if_index,
+            if_descr: &interface.info.if_descr,
+            if_alias: &interface.info.if_alias,
+            if_type: interface.info.if_type,
+            speed_bps: interface.speed_bps,
+            oper_status: interface.oper_status,
+            admin_status: interface.admin_status,
+            since: time(interface.oper_changed_at),
+            polled_at: time(interface.polled_at),
+            counters: interface.counters.iter().map(|(counter, value)| (counter.as_str(), value)).collect(),
+            rates: counted.into_iter().chain(summed).filter(|(_, rate)| *rate != MISSING).collect(),
+            utilization: InOut { received: interface.utilization_in, sent: interface.utilization_out },
+            unknown,
+        }
+    }
+}
+
+const MISSING: Rate = Rate::Unknown(Unknown::Missing);
+
+/// Rates that are made of those of several counters.
+type Sum = fn(&Rates) -> Rate;
+const SUMS: [(&str, Sum); 6] = [
+    ("in_bps", |rates| rates[Counter::InOctets].map(|octets| octets * 8.0)),
+    ("out_bps", |rates| rates[Counter::OutOctets].map(|octets| octets * 8.0)),
+    ("in_pps", |rates| sum(rates, Counter::InUcastPkts, &[Counter::InMulticastPkts, Counter::InBroadcastPkts])),
+    ("out_pps", |rates| sum(rates, Counter::OutUcastPkts, &[Counter::OutMulticastPkts, Counter::OutBroadcastPkts])),
+    ("in_drops_pps", |rates| either(rates[Counter::InDiscards], rates[Counter::InErrors])),
+    ("out_drops_pps", |rates| either(rates[Counter::OutDiscards], rates[Counter::OutErrors])),
+];
+
+/// The first must be known; of the others those that the device has.
+fn sum(rates: &Rates, first: Counter, others: &[Counter]) -> Rate {
+    others.iter().fold(rates[first], |sum, other| match (sum, rates[*other]) {
+        (sum, MISSING) => sum,
+        (Rate::Known(sum), Rate::Known(other)) => Rate::Known(sum + other),
+        (Rate::Known(_), unknown) => unknown,
+        (unknown, _) => unknown,
+    })
+}
+
+/// Both together, or the one that the device has.
+fn either(one: Rate, other: Rate) -> Rate {
+    match (one, other) {
+        (MISSING, rate) | (rate, MISSING) => rate,
+        (Rate::Known(one), Rate::Known(other)) => Rate::Known(one + other),
+        (unknown @ Rate::Unknown(_), _) | (_, unknown) => unknown,
+    }
+}
+
+/// One element of `/api/links`.
+#[derive(Serialize)]
+pub(super) struct LinkView<'a> {
+    id: &'a LinkId,
+    a: EndView<'a>,
+    b: EndView<'a>,
+    pub(super) state: LinkHealth,
+    since: String,
+    heard_at: Option<String>,
+    groups: &'a [Arc<str>],
+    utilization: BothWays,
+    drops_pps: BothWays,
+}
+
+#[derive(Serialize)]
+struct EndView<'a> {
+    device: &'a str,
+    interface: &'a str,
+    watched: bool,
+    oper_status: OperStatus,
+    speed_bps: Option<u64>,
+    out_bps: Rate,
+    out_drops_pps: Rate,
+    in_drops_pps: Rate,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    unknown: BTreeMap<&'static str, &'static str>,
+}
+
+#[derive(Serialize)]
+struct BothWays {
+    a_to_b: Rate,
+    b_to_a: Rate,
+}
+
+impl<'a> From<&'a LinkState> for LinkView<'a> {
+    fn from(link: &'a LinkState) -> Self {
+        Self {
+            id: &link.id,
+            a: (&link.a).into(),
+            b: (&link.b).into(),
+            state: link.health,
+            since: link.since.to_string(),
+            heard_at: time(link.heard_at),
+            groups: &link.groups,
+            utilization: BothWays { a_to_b: link.a.utilization_out, b_to_a: link.b.utilization_out },
+            drops_pps: BothWays { a_to_b: drops(&link.a, &link.b), b_to_a: drops(&link.b, &link.a) },
+        }
+    }
+}
+
+impl<'a> From<&'a EndState> for EndView<'a> {
+    fn from(end: &'a EndState) -> Self {
+        let rates = [
+            ("out_bps", end.out_bps),
+            ("utilization", end.utilization_out),
+            ("out_drops_pps", end.out_drops_pps),
+            ("in_drops_pps", end.in_drops_pps),
+        ];
+        let unknown = if end.end.watched {
+            rates.into_iter().filter_map(|(name, rate)| Some((name, rate.why()?.as_str()))).collect()
+        } else {
+            // Of a port that we only hear of everything is missing, and `watched` says so.
+            BTreeMap::new()
+        };
+        Self {
+            device: end.end.interface.device.as_str(),
+            interface: &end.end.interface.if_name,
+            watched: end.end.watched,
+            oper_status: end.oper_status,
+            speed_bps: end.speed_bps,
+            out_bps: end.out_bps,
+            out_drops_pps: end.out_drops_pps,
+            in_drops_pps: end.in_drops_pps,
+            unknown,
+        }
+    }
+}
+
+/// What is lost on the way: what the sender could not send and what the receiver could not take. An end that
+/// we do not watch tells nothing; one that we watch and that is silent now makes the sum unknown.
+fn drops(from: &EndState, to: &EndState) -> Rate {
+    match (from.end.watched, to.end.watched) {
+        (true, true) => either(from.out_drops_pps, to.in_drops_pps),
+        (true, false) => from.out_drops_pps,
+        (false, true) => to.in_drops_pps,
+        (false, false) => MISSING,
+    }
+}
+
+/// Whether a redundancy group is whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum GroupHealth {
+    /// All that is planned works.
+    Ok,
+    /// Some of it does not.
+    Degraded,
+    /// None of it works.
+    Lost,
+    /// It cannot be said.
+    Unknown,
+}
+
+impl GroupHealth {
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Degraded => "degraded",
+            Self::Lost => "lost",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    pub(super) fn of(group: &GroupState) -> Self {
+        let broken = group.planned.len().saturating_sub(group.working.len() + group.unknown.len());
+        match (broken, group.working.len(), group.unknown.len()) {
+            (0, 0, 0) => Self::Unknown,
+            (0, _, 0) => Self::Ok,
+            (0, _, _) => Self::Unknown,
+            (_, 0, 0) => Self::Lost,
+            _ => Self::Degraded,
+        }
+    }
+}
+
+/// One element of `/api/groups`.
+#[derive(Serialize)]
+pub(super) struct GroupView<'a> {
+    name: &'a str,
+    kind: GroupKind,
+    device: Option<&'a str>,
+    pub(super) state: GroupHealth,
+    planned: &'a [LinkId],
+    working: &'a [LinkId],
+    unknown: &'a [LinkId],
+}
+
+impl<'a> From<&'a GroupState> for GroupView<'a> {
+    fn from(group: &'a GroupState) -> Self {
+        Self {
+            name: &group.name,
+            kind: group.kind,
+            device: group.device.as_ref().map(|device| device.as_str()),
+            state: GroupHealth::of(group),
+            planned: &group.planned,
+            working: &group.working,
+            unknown: &group.unknown,
+        }
+    }
+}
+
+/// `/api/audit`: what is not as it should be.
+#[derive(Serialize)]
+pub(super) struct AuditView<'a> {
+    groups: Vec<GroupView<'a>>,
+    findings: usize,
+}
+
+impl<'a> From<&'a Snapshot> for AuditView<'a> {
+    fn from(snapshot: &'a Snapshot) -> Self {
+        let groups: Vec<GroupView> =
+            snapshot.groups.iter().map(GroupView::from).filter(|group| group.state != GroupHealth::Ok).collect();
+        Self { findings: groups.len(), groups }
+    }
+}
+
+/// Alerts with the labels that the operator gave to their devices: those that fire first, the newest of them
+/// on top.
+pub(super) fn alerts(alerts: &[Alert], snapshot: &Snapshot) -> Vec<AlertView> {
+    let none = Labels::new();
+    let mut sorted: Vec<&Alert> = alerts.iter().collect();
+    sorted.sort_by_key(|alert| {
+        let rank = match alert.state {
+            crate::alert::AlertState::Firing => 0,
+            crate::alert::AlertState::Pending => 1,
+            crate::alert::AlertState::Resolved => 2,
+        };
+        (rank, std::cmp::Reverse(alert.since), alert.key())
+    });
+    sorted.into_iter().map(|alert| alert.view(configured(alert.key(), snapshot).unwrap_or(&none))).collect()
+}
+
+fn configured<'a>(key: &FindingKey, snapshot: &'a Snapshot) -> Option<&'a Labels> {
+    let device = match &key.subject {
+        Subject::Device(device) => device,
+        Subject::Interface(interface) => &interface.device,
+        Subject::Link { a, .. } => &a.device,
+        Subject::Group { device, .. } => device.as_ref()?,
+    };
+    let at = snapshot.devices.binary_search_by(|state| state.id.cmp(device)).ok()?;
+    Some(&snapshot.devices[at].identity.labels)
+}
+
+fn time(at: Option<Timestamp>) -> Option<String> {
+    at.map(|at| at.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn group(planned: usize, working: usize, unknown: usize) -> GroupState {
+        let link = |n: usize| {
+            let end = |side: &str| crate::fabric::InterfaceId::new("leaf1", format!("{side}{n}"));
+            LinkId::new(&end("a"), &end("b"))
+        };
+        GroupState {
+            name: "leaf1 uplinks".into(),
+            kind: GroupKind::Uplinks,
+            device: Some("leaf1".into()),
+            planned: (0..planned).map(link).collect(),
+            working: (0..working).map(link).collect(),
+            unknown: (working..working + unknown).map(link).collect(),
+        }
+    }
+
+    #[test]
+    fn a_group_is_ok_only_when_all_is_known_to_work_and_lost_only_when_nothing_can() {
+        use GroupHealth::*;
+        for (planned, working, unknown, state) in [
+            (2, 2, 0, Ok),
+            (2, 1, 0, Degraded),
+            (2, 0, 0, Lost),
+            (2, 1, 1, Unknown),
+            (2, 0, 2, Unknown),
+            (2, 0, 1, Degraded),
+            (3, 1, 1, Degraded),
+            (0, 0, 0, Unknown),
+        ] {
+            assert_eq!(GroupHealth::of(&group(planned, working, unknown)), state, "{planned} {working} {unknown}");
+        }
+    }
+
+    #[test]
+    fn sums_leave_out_what_a_device_lacks_and_nothing_else() {
+        let stale = Rate::Unknown(Unknown::Stale);
+        assert_eq!(either(Rate::Known(1.0), Rate::Known(2.0)), Rate::Known(3.0));
+        assert_eq!(either(MISSING, Rate::Known(2.0)), Rate::Known(2.0));
+        assert_eq!(either(Rate::Known(1.0), stale), stale);
+        assert_eq!(either(MISSING, MISSING), MISSING);
+        let mut rates = Rates::default();
+        rates[Counter::InUcastPkts] = Rate::Known(5.0);
+        rates[Counter::InMulticastPkts] = MISSING;
+        rates[Counter::InBroadcastPkts] = Rate::Known(1.0);
+        let pps =
+            |rates: &Rates| sum(rates, Counter::InUcastPkts, &[Counter::InMulticastPkts, Counter::InBroadcastPkts]);
+        assert_eq!(pps(&rates), Rate::Known(6.0));
+        rates[Counter::InMulticastPkts] = stale;
+        assert_eq!(pps(&rates), stale);
+        rates[Counter::InUcastPkts] = MISSING;
+        assert_eq!(pps(&rates), MISSING);
+    }
+}
