@@ -192,10 +192,19 @@ fn read_text(path: &Path) -> Result<String, Unreadable> {
     })
 }
 
-/// What went wrong with the text alone, so that the keys can still be looked at: the value was taken for what
-/// it most likely is.
-fn is_local(message: &str) -> bool {
-    message.starts_with("string values must be quoted") || message.starts_with("duplicate key")
+/// The words for what is wrong with the text itself: what, what to do, and whether the other keys can still be
+/// looked at, as the parser went on with the value taken for what it most likely is.
+fn explain_syntax(message: &str) -> (&str, &str, bool) {
+    let begins = |start: &str| message.starts_with(start);
+    if begins("string values must be quoted") {
+        ("a text without quotes", "write the value in quotes", true)
+    } else if ["float", "integer", "boolean", "datetime"].iter().any(|kind| begins(&format!("invalid {kind}"))) {
+        ("this is not a value", "write texts in quotes, and numbers, true and false without", true)
+    } else if begins("duplicate key") {
+        ("this key or section is here already", "each is written once; join the two", true)
+    } else {
+        (message, "this is not TOML: strings are in quotes, sections in [brackets]", false)
+    }
 }
 
 fn read(context: Context<'_>, mut last_good: discovery::LastGood) -> Result<Loaded, Errors> {
@@ -203,14 +212,10 @@ fn read(context: Context<'_>, mut last_good: discovery::LastGood) -> Result<Load
         let (table, errors) = DeTable::parse_recoverable(context.source.text());
         let mut readable = true;
         for error in &errors {
-            readable &= is_local(error.message());
-            let help = match error.message() {
-                text if text.starts_with("string values must be quoted") => "write the value in quotes",
-                text if text.starts_with("duplicate key") => "each key and section is written once; remove one",
-                _ => "this is not TOML; strings are in quotes, sections in [brackets]",
-            };
+            let (what, help, local) = explain_syntax(error.message());
+            readable &= local;
             let end = context.source.text().len();
-            context.broken(error.span().unwrap_or(end..end), error.message(), help);
+            context.broken(error.span().unwrap_or(end..end), what, help);
         }
         if readable { resolve(&context, table.get_ref(), &mut last_good) } else { Settings::default() }
     };

@@ -85,7 +85,7 @@ fn read_url(section: &Section<'_>, url: Found<Secret>) -> Option<Secret> {
 /// All routes, and a word on receivers that no route reaches.
 pub(super) fn read_routes(root: &mut Section<'_>, receivers: &[Found<String>], targets: &[Target]) -> Vec<Route> {
     let mut routes = Vec::new();
-    let mut reached = BTreeSet::new();
+    let (mut reached, mut astray) = (BTreeSet::new(), false);
     let sections = root.sections("route", "routes are written [[route]], with two brackets");
     let any = !sections.is_empty();
     for mut section in sections {
@@ -105,6 +105,7 @@ pub(super) fn read_routes(root: &mut Section<'_>, receivers: &[Found<String>], t
             }
             exists
         });
+        astray |= receiver.is_none();
         let pairs = section.text_map("match", "write match = { severity = \"critical\" }");
         for (name, value) in &pairs {
             check_matcher(&section, name, value, targets);
@@ -116,7 +117,7 @@ pub(super) fn read_routes(root: &mut Section<'_>, receivers: &[Found<String>], t
             routes.push(Route { receiver: receiver.value, matchers });
         }
     }
-    for name in receivers.iter().filter(|name| any && !reached.contains(&name.value)) {
+    for name in receivers.iter().filter(|name| any && !astray && !reached.contains(&name.value)) {
         root.context.warn(
             &name.at,
             format!("no route leads to the receiver {}", quote(&name.value)),

@@ -110,7 +110,10 @@ pub(super) fn read(section: Option<Section<'_>>, last_good: &mut discovery::Last
     for section in snmp.sections("targets_from", "write [[snmp.targets_from]], with two brackets") {
         discovery::read(section, pace, &mut auths, &mut targets, last_good);
     }
-    for (name, (at, _)) in auths.by_name.iter().filter(|(name, _)| !auths.used.contains(*name)) {
+    for (name, (at, credentials)) in &auths.by_name {
+        if credentials.is_none() || auths.used.contains(name) {
+            continue;
+        }
         snmp.context.warn(at, format!("no target uses [snmp.auth.{}]", name.escape_debug()), "");
     }
     snmp.finish();
