@@ -20,8 +20,6 @@ mod sections;
 mod snmp;
 mod source;
 mod suggest;
-#[cfg(test)]
-mod tests;
 mod units;
 mod watch;
 
@@ -264,3 +262,6 @@ fn resolve<'a>(context: &'a Context<'a>, table: &'a DeTable<'a>, last_good: &mut
     root.finish();
     settings
 }
+
+#[cfg(test)]
+mod tests;
