@@ -73,27 +73,33 @@ pub(super) struct Changes {
     pub admin: Vec<u32>,
 }
 
-/// What is not in netlink: an interface's speed, bit/s, by its name.
-pub(super) type SpeedOf<'a> = &'a dyn Fn(&str) -> Option<u64>;
+/// What is not in netlink; asked for only where it is needed.
+#[derive(Clone, Copy)]
+pub(super) struct Ask<'a> {
+    /// An interface's speed, bit/s, by its name.
+    pub speed: &'a dyn Fn(&str) -> Option<u64>,
+    /// How long this machine has been up.
+    pub uptime: &'a dyn Fn() -> Uptime,
+}
 
 impl Interfaces {
     /// All interfaces there are; `read_speeds` reads the speeds of those known before again.
-    pub fn dump(&mut self, links: &[Link], uptime: Uptime, speed: SpeedOf<'_>, read_speeds: bool) -> Changes {
+    pub fn dump(&mut self, links: &[Link], ask: Ask<'_>, read_speeds: bool) -> Changes {
         let mut changes = Changes::default();
         let before = self.known.len();
         self.known.retain(|index, _| links.iter().any(|link| link.if_index == *index));
         changes.inventory = self.known.len() != before || !self.started;
         for link in links {
-            self.tell(link, uptime, speed, read_speeds, &mut changes);
+            self.tell(link, ask, read_speeds, &mut changes);
         }
         self.started = true;
         changes
     }
 
     /// One interface that is new or changed.
-    pub fn link(&mut self, link: &Link, uptime: Uptime, speed: SpeedOf<'_>) -> Changes {
+    pub fn link(&mut self, link: &Link, ask: Ask<'_>) -> Changes {
         let mut changes = Changes::default();
-        self.tell(link, uptime, speed, false, &mut changes);
+        self.tell(link, ask, false, &mut changes);
         changes
     }
 
@@ -102,10 +108,10 @@ impl Interfaces {
         Changes { inventory: self.known.remove(&if_index).is_some(), ..Changes::default() }
     }
 
-    fn tell(&mut self, link: &Link, uptime: Uptime, speed: SpeedOf<'_>, read_speed: bool, changes: &mut Changes) {
+    fn tell(&mut self, link: &Link, ask: Ask<'_>, read_speed: bool, changes: &mut Changes) {
         let (oper_status, admin_status) = (oper_status(link), admin_status(link));
         let Some(known) = self.known.get_mut(&link.if_index) else {
-            let speed_bps = speed_of(link, speed);
+            let speed_bps = speed_of(link, ask);
             let mut packets = PacketSplit::default();
             let counters = link.stats.map(|stats| counters(&stats, link.layer, &mut packets)).unwrap_or_default();
             let known = Known {
@@ -116,7 +122,7 @@ impl Interfaces {
                 kind: link.kind.clone(),
                 stacked: link.stacked,
                 // Its counters began when it was made; of those that were there before us we know no such moment.
-                discontinuity: if self.started { Uptime(uptime.0.max(1)) } else { Uptime(0) },
+                discontinuity: if self.started { Uptime((ask.uptime)().0.max(1)) } else { Uptime(0) },
                 packets,
                 counters,
             };
@@ -132,7 +138,7 @@ impl Interfaces {
         // A port says its speed when its carrier comes; one that is down does not say any, and keeps its last.
         let came_up = oper_status.is_up() && !known.oper_status.is_up();
         let renamed = *known.info.if_name != *link.name;
-        let speed_bps = if read_speed || came_up || renamed { speed_of(link, speed) } else { None };
+        let speed_bps = if read_speed || came_up || renamed { speed_of(link, ask) } else { None };
         let name = if renamed { link.name.as_str().into() } else { Arc::clone(&known.info.if_name) };
         let fresh = info(link, name, speed_bps.or(known.info.speed_bps));
         if fresh != *known.info {
@@ -147,6 +153,11 @@ impl Interfaces {
             known.oper_status = oper_status;
             changes.oper.push((Arc::clone(&known.info.if_name), oper_status));
         }
+    }
+
+    /// All interfaces have been looked at once.
+    pub fn started(&self) -> bool {
+        self.started
     }
 
     /// By ifIndex.
@@ -232,8 +243,8 @@ fn if_type_of(link: &Link) -> u32 {
 }
 
 /// A tun device claims 10 Mbit/s whatever goes through it.
-fn speed_of(link: &Link, speed: SpeedOf<'_>) -> Option<u64> {
-    if link.kind == "tun" { None } else { speed(&link.name) }
+fn speed_of(link: &Link, ask: Ask<'_>) -> Option<u64> {
+    if link.kind == "tun" { None } else { (ask.speed)(&link.name) }
 }
 
 /// Received packets, parted so that each part only ever rises and both together are rx_packets.
@@ -305,6 +316,10 @@ mod tests {
         }
     }
 
+    fn facts<'a>(speed: &'a dyn Fn(&str) -> Option<u64>, uptime: &'a dyn Fn() -> Uptime) -> Ask<'a> {
+        Ask { speed, uptime }
+    }
+
     fn ten_gig(_: &str) -> Option<u64> {
         Some(10_000_000_000)
     }
@@ -334,26 +349,26 @@ mod tests {
     #[test]
     fn changes_are_told_once() {
         let mut interfaces = Interfaces::default();
-        let first = interfaces.dump(&[link(1, "a", true), link(2, "b", true)], Uptime(500), &ten_gig, false);
+        let first = interfaces.dump(&[link(1, "a", true), link(2, "b", true)], facts(&ten_gig, &|| Uptime(500)), false);
         assert!(first.inventory && first.oper.is_empty() && first.admin.is_empty());
         assert_eq!(first.came, [1, 2]);
-        let again = interfaces.dump(&[link(1, "a", true), link(2, "b", true)], Uptime(600), &ten_gig, false);
+        let again = interfaces.dump(&[link(1, "a", true), link(2, "b", true)], facts(&ten_gig, &|| Uptime(600)), false);
         assert!(!again.inventory && again.oper.is_empty() && again.came.is_empty());
 
-        let down = interfaces.link(&link(2, "b", false), Uptime(700), &|_| None);
+        let down = interfaces.link(&link(2, "b", false), facts(&|_| None, &|| Uptime(700)));
         assert_eq!((&*down.oper[0].0, down.oper[0].1), ("b", OperStatus::Down));
         assert_eq!(down.admin, [2]);
         assert!(!down.inventory, "a port that is down keeps its speed");
-        let up = interfaces.link(&link(2, "b", true), Uptime(800), &|_| Some(1_000_000_000));
+        let up = interfaces.link(&link(2, "b", true), facts(&|_| Some(1_000_000_000), &|| Uptime(800)));
         assert!(up.inventory);
         assert_eq!(interfaces.get(2).unwrap().info.speed_bps, Some(1_000_000_000));
 
-        let renamed = interfaces.link(&link(2, "c", true), Uptime(900), &ten_gig);
+        let renamed = interfaces.link(&link(2, "c", true), facts(&ten_gig, &|| Uptime(900)));
         assert!(renamed.inventory && renamed.oper.is_empty());
         assert!(interfaces.gone(2).inventory);
         assert!(!interfaces.gone(2).inventory);
         // Lost notices: a dump tells all the same.
-        let resync = interfaces.dump(&[link(3, "a", false)], Uptime(1_000), &ten_gig, false);
+        let resync = interfaces.dump(&[link(3, "a", false)], facts(&ten_gig, &|| Uptime(1_000)), false);
         assert!(resync.inventory);
         assert_eq!(resync.came, [3]);
     }
@@ -361,9 +376,9 @@ mod tests {
     #[test]
     fn a_nic_made_anew_under_an_old_name_is_a_discontinuity() {
         let mut interfaces = Interfaces::default();
-        interfaces.dump(&[link(1, "a", true)], Uptime(500), &ten_gig, false);
+        interfaces.dump(&[link(1, "a", true)], facts(&ten_gig, &|| Uptime(500)), false);
         assert_eq!(interfaces.get(1).unwrap().poll(true).discontinuity, Some(Uptime(0)));
-        interfaces.dump(&[link(7, "a", true)], Uptime(600), &ten_gig, false);
+        interfaces.dump(&[link(7, "a", true)], facts(&ten_gig, &|| Uptime(600)), false);
         assert_eq!(interfaces.get(7).unwrap().poll(true).discontinuity, Some(Uptime(600)));
     }
 
@@ -382,7 +397,7 @@ mod tests {
             assert_eq!(if_type_of(&Link { layer, kind: kind.into(), ..link(1, "a", true) }), want, "{layer:?} {kind}");
         }
         let tun = Link { kind: "tun".into(), ..link(1, "a", true) };
-        assert_eq!(speed_of(&tun, &ten_gig), None);
+        assert_eq!(speed_of(&tun, facts(&ten_gig, &Uptime::default)), None);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::interfaces::{Changes, Interfaces};
+use super::interfaces::{Ask, Changes, Interfaces};
 use super::kernel::{Address, Kernel, Notice};
 use super::lldp::Lldp;
 use super::machine::{Machine, is_port};
@@ -62,8 +62,10 @@ impl Worker {
         loop {
             let now = Instant::now();
             if self.settings.enabled && self.watch.is_none() && now >= try_again {
-                self.begin();
-                try_again = now + TRY_AGAIN;
+                if !self.begin() {
+                    try_again = now + TRY_AGAIN;
+                }
+                continue;
             }
             if self.watch.as_ref().is_some_and(|watch| now >= watch.next_dump) {
                 self.dump(now);
@@ -124,13 +126,14 @@ impl Worker {
         true
     }
 
-    fn begin(&mut self) {
+    /// Open the sockets; false if that did not work.
+    fn begin(&mut self) -> bool {
         let kernel = match Kernel::open() {
             Ok(kernel) => kernel,
             Err(error) => {
                 let why = format!("the kernel does not tell of its interfaces (rtnetlink): {error}");
                 self.shared.status(|status| status.counters = Ability::Unable { why });
-                return;
+                return false;
             }
         };
         let now = Instant::now();
@@ -146,6 +149,7 @@ impl Worker {
         });
         self.read_addresses();
         self.start_lldp();
+        true
     }
 
     /// The operator does not want this host watched any more.
@@ -205,12 +209,14 @@ impl Worker {
         let at = (self.clock)();
         self.shared.count.dumps.fetch_add(1, Ordering::Relaxed);
         let machine = &self.machine;
-        let changes = watch.interfaces.dump(&links, machine.uptime(), &|name| machine.speed_bps(name), read_speeds);
+        let ask = Ask { speed: &|name| machine.speed_bps(name), uptime: &|| machine.uptime() };
+        let changes = watch.interfaces.dump(&links, ask, read_speeds);
         let readings = polls.then(|| watch.interfaces.iter().map(|(_, known)| known.poll(true)).collect());
         let expired = match &mut watch.lldp {
             Some(lldp) => lldp.tick(at, |index| watch.interfaces.get(index).is_some()),
             None => false,
         };
+        self.shared.status(|status| status.counters = Ability::Running);
         self.tell(at, changes);
         if let Some(readings) = readings {
             self.send(at, Reading::Poll(readings));
@@ -218,7 +224,6 @@ impl Worker {
         if expired {
             self.tell_neighbors(at);
         }
-        self.shared.status(|status| status.counters = Ability::Running);
     }
 
     /// Notices of the kernel.
@@ -236,10 +241,11 @@ impl Worker {
                 let Some(watch) = &mut self.watch else { return };
                 self.shared.count.notices.fetch_add(1, Ordering::Relaxed);
                 let machine = &self.machine;
+                let ask = Ask { speed: &|name| machine.speed_bps(name), uptime: &|| machine.uptime() };
                 let changes = match notice {
-                    Notice::Link(link) => {
-                        watch.interfaces.link(&link, machine.uptime(), &|name| machine.speed_bps(name))
-                    }
+                    // Older than the first dump, which tells all.
+                    Notice::Link(_) | Notice::Gone(_) if !watch.interfaces.started() => continue,
+                    Notice::Link(link) => watch.interfaces.link(&link, ask),
                     Notice::Gone(if_index) => watch.interfaces.gone(if_index),
                     Notice::Addresses => {
                         addresses = true;
