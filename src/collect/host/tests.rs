@@ -417,6 +417,43 @@ fn neighbours_are_heard_and_forgotten() {
     });
 }
 
+/// Ends the process with the test, however that goes.
+struct Daemon(std::process::Child);
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // Asked to end it takes its own children along.
+        let _ = Command::new("kill").arg(self.0.id().to_string()).status();
+        let _ = self.0.wait();
+    }
+}
+
+/// A real lldpd on one end of a pair: it is heard on the other, and calls this machine and its port what our
+/// identity calls them, so that a neighbour's word on this host leads to it.
+#[test]
+fn agrees_with_a_real_lldpd() {
+    alone(|lab| {
+        if Command::new("lldpd").arg("-v").output().is_err() {
+            assert!(std::env::var_os("CI").is_none(), "nothing may be left out in CI: there is no lldpd");
+            return eprintln!("LEFT OUT: there is no lldpd");
+        }
+        lab.pair("p0", "p1");
+        let watched = lab.start(quickly());
+        let identity = watched.identity();
+        let socket = lab.root.path().join("lldpd.sock");
+        let mut command = Command::new("lldpd");
+        command.arg("-d").arg("-u").arg(&socket);
+        let _lldpd = Daemon(command.stderr(std::process::Stdio::null()).spawn().unwrap());
+        let rows = watched.neighbors(|rows| rows.len() == 2);
+        for row in rows {
+            let remote = if *row.local == *"p1" { "p0" } else { "p1" };
+            assert_eq!(Some(&row.chassis_id), identity.chassis_id.as_ref());
+            let port = identity.local_ports.iter().find(|(name, _)| **name == *remote).map(|(_, id)| id);
+            assert_eq!(Some(&row.port_id), port);
+        }
+    });
+}
+
 #[test]
 fn without_the_capability_the_rest_goes_on() {
     alone(|lab| {
