@@ -277,7 +277,9 @@ impl Claims {
                 let between = (row.local.device.clone(), device.clone());
                 *self.unmatched.entry(between).or_default().entry(row.local.clone()).or_default() += 1;
             }
-            Claim::Foreign | Claim::Own => {}
+            // Which of its own ports it hears may yet be told.
+            Claim::Own => drop(self.claiming.entry(row.local.device.clone()).or_default().insert(id)),
+            Claim::Foreign => {}
         }
     }
 
@@ -319,7 +321,8 @@ impl Claims {
                 dirty.extend(there.take(UNMATCHED_MAX + 1).cloned());
                 device
             }
-            Claim::Foreign | Claim::Own => return,
+            Claim::Own => &local.device,
+            Claim::Foreign => return,
         };
         if let Some(rows) = self.claiming.get_mut(device) {
             rows.remove(&id);

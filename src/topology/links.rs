@@ -87,6 +87,8 @@ pub(super) struct Links {
     appeared: BTreeSet<LinkId>,
     gone: BTreeSet<LinkId>,
     replaced: Vec<(LinkId, LinkId)>,
+    /// Some link came, went or has other ends, maybe under the same name.
+    reshaped: bool,
 }
 
 impl Links {
@@ -134,6 +136,7 @@ impl Links {
         for port in ports {
             self.at.insert(port, id.clone());
         }
+        self.reshaped = true;
         if let Some(old) = self.by_id.insert(id.clone(), planned) {
             if let Some(since) = old.link.missing_since {
                 self.missing.remove(&(since, id));
@@ -159,8 +162,8 @@ impl Links {
         self.by_id.insert(id, planned);
     }
 
-    /// The link in this port is heard, as just now.
-    pub(super) fn confirm(&mut self, port: &InterfaceId, announced: Option<&InterfaceId>, now: Timestamp) {
+    /// The link in this port stands: some table holds it, whenever that was read ([`Self::refresh`] knows).
+    pub(super) fn confirm(&mut self, port: &InterfaceId, announced: Option<&InterfaceId>) {
         let Some(id) = self.at.get(port) else { return };
         let Some(planned) = self.by_id.get_mut(id) else { return };
         if let Some(announced) = announced
@@ -171,10 +174,9 @@ impl Links {
         if let Some(since) = planned.link.missing_since.take() {
             self.missing.remove(&(since, id.clone()));
         }
-        planned.link.heard_at = Some(now);
     }
 
-    /// A table that held the link in this port still holds it.
+    /// A table that was just read holds the link in this port.
     pub(super) fn refresh(&mut self, port: &InterfaceId, now: Timestamp) {
         let Some(id) = self.at.get(port) else { return };
         let Some(planned) = self.by_id.get_mut(id) else { return };
@@ -206,6 +208,7 @@ impl Links {
                 self.at.remove(end);
             }
         }
+        self.reshaped = true;
         if !self.appeared.remove(id) {
             self.gone.insert(id.clone());
         }
@@ -236,6 +239,7 @@ impl Links {
         replaced.retain(|(_, new)| self.by_id.contains_key(new));
         replaced.sort();
         replaced.dedup();
+        self.reshaped = false;
         Change {
             appeared: std::mem::take(&mut self.appeared).into_iter().collect(),
             gone: std::mem::take(&mut self.gone).into_iter().collect(),
@@ -244,8 +248,8 @@ impl Links {
         }
     }
 
-    /// Whether [`Self::take_change`] has something to hand over.
+    /// Whether links came, went or have other ends since [`Self::take_change`].
     pub(super) fn changed(&self) -> bool {
-        !self.appeared.is_empty() || !self.gone.is_empty()
+        self.reshaped
     }
 }

@@ -426,7 +426,7 @@ impl Topology {
                         self.links.plan(Planned::two(&port, &far, now));
                     }
                     for end in [&port, &far] {
-                        self.links.confirm(end, self.claims.announced_at(end), now);
+                        self.links.confirm(end, self.claims.announced_at(end));
                         self.stale_groups |= self.edges.remove(end);
                     }
                 }
@@ -436,11 +436,11 @@ impl Topology {
                         queue.extend(two);
                         self.links.plan(Planned::one(&port, &far.announced, far.chassis, now));
                     }
-                    self.links.confirm(&port, None, now);
+                    self.links.confirm(&port, None);
                 }
                 Pairing::Shared | Pairing::Stale => self.give_up_at(&port, &mut queue),
                 Pairing::Nothing => match two {
-                    Some(far) if self.stands_by_its_words(&far) => self.links.confirm(&port, None, now),
+                    Some(far) if self.stands_by_its_words(&far) => self.links.confirm(&port, None),
                     Some(far) if self.claims.hears(&far) => self.give_up_at(&port, &mut queue),
                     far => {
                         let tells = |port: &InterfaceId| self.claims.has_table(&port.device);
