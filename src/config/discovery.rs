@@ -12,8 +12,9 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::context::{At, Context, quote};
 use super::problem::Severity;
-use super::reader::{At, Context, Section, quote};
+use super::reader::Section;
 use super::snmp::{Auths, PORT, Pace, Targets, check_label, read_labels};
 use super::watch::Stamp;
 use super::{glob, units};

@@ -9,6 +9,7 @@
 //! Paths in a file are relative to the file's folder. Not here on purpose: `include`, templates and
 //! environment variables inside of texts; a secret is the only thing that comes from outside.
 
+mod context;
 mod discovery;
 mod glob;
 mod mask;
@@ -36,7 +37,8 @@ use toml::de::DeTable;
 pub use self::problem::{Errors, Problem, Severity, Snippet};
 pub use self::watch::{Files, Watch};
 
-use self::reader::{Context, Section};
+use self::context::Context;
+use self::reader::Section;
 use self::watch::Stamp;
 use crate::alert::Route;
 use crate::collect::{HostSettings, Target, TrapSettings};

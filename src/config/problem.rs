@@ -69,7 +69,7 @@ impl Problem {
         };
         let mut out = format!("{}{}\n", paint(style, word), paint(STRONG, &format!(": {}", self.what)));
         let number = self.line.map(|line| line.to_string()).unwrap_or_default();
-        let gutter = " ".repeat(number.len());
+        let gutter = " ".repeat(number.len().max(1));
         let mut place = self.file.display().to_string();
         if let (Some(line), Some(column)) = (self.line, self.column) {
             // Writing to a String cannot fail.

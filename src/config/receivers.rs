@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::reader::{At, Found, Section, quote};
+use super::context::{At, Found, quote};
+use super::reader::Section;
 use super::{secret, suggest};
 use crate::alert::Route;
 use crate::collect::Target;

@@ -6,8 +6,9 @@ use std::path::Path;
 
 use toml::de::DeValue;
 
+use super::context::Found;
 use super::problem::Severity;
-use super::reader::{Found, Section, kind};
+use super::reader::{Section, kind};
 use super::watch::Stamp;
 use crate::fabric::Secret;
 

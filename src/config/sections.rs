@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use toml::de::DeValue;
 
-use super::reader::{At, Found, Section, as_section, elements, kind, quote};
+use super::context::{At, Found, quote};
+use super::reader::{Section, as_section, elements, kind};
 use super::snmp::read_labels;
 use crate::aggregate::SpeedOverride;
 use crate::collect::{HostSettings, TrapSettings};
@@ -225,10 +226,12 @@ fn check_order(
     );
 }
 
-/// `[[redundancy.group]]`
+/// `[redundancy]` and `[[redundancy.group]]`
 pub(super) fn read_topology(root: &mut Section<'_>) -> topology::Settings {
     let mut settings = topology::Settings::default();
     let Some(mut redundancy) = root.section("redundancy", "write [[redundancy.group]]") else { return settings };
+    redundancy.duration("forget_after", &mut settings.forget_after, Duration::from_secs(60)..=DAY * 3_650);
+    redundancy.duration("edge_after", &mut settings.edge_after, Duration::ZERO..=DAY);
     let mut names: Vec<Found<String>> = Vec::new();
     for mut section in redundancy.sections("group", "write [[redundancy.group]], with two brackets") {
         let context = section.context;

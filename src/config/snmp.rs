@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::reader::{At, Context, Found, Section, quote};
+use super::context::{At, Context, Found, quote};
+use super::reader::Section;
 use super::{SnmpSettings, discovery, secret, suggest, units};
 use crate::collect::Target;
 use crate::fabric::{Labels, Secret};

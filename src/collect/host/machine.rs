@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use netlink_packet_route::link::LinkLayerType;
 
@@ -52,14 +53,9 @@ impl Machine {
     /// An interface's speed, bit/s; none where the driver does not know it, as while the port is down.
     pub fn speed_bps(&self, if_name: &str) -> Option<u64> {
         let megabits: i64 = self.read(&format!("sys/class/net/{if_name}/speed"))?.parse().ok()?;
-        // -1 is unknown; some drivers give it as 65535 or 4294967295.
-        (1..=10_000_000)
-            .contains(&megabits)
-            .then_some(megabits)
-            .filter(|speed| *speed != 65_535)?
-            .checked_mul(1_000_000)?
-            .try_into()
-            .ok()
+        // -1 is unknown; some drivers give it as an unsigned number of 16 or 32 bits.
+        let known = (1..=10_000_000).contains(&megabits) && megabits != 65_535;
+        known.then_some(megabits as u64 * 1_000_000)
     }
 
     /// Who this machine is.
@@ -99,15 +95,15 @@ fn chassis_id(interfaces: &Interfaces) -> Option<ChassisId> {
 }
 
 /// The port ids that an lldpd here announces by default: the name of a port with an alias, the address of others.
-fn local_ports(interfaces: &Interfaces) -> Vec<(std::sync::Arc<str>, PortId)> {
-    let ports = interfaces.iter().map(|(_, known)| &known.info).zip(interfaces.iter());
-    let ports = ports.filter(|(_, (_, known))| is_port(known)).map(|(info, _)| {
+fn local_ports(interfaces: &Interfaces) -> Vec<(Arc<str>, PortId)> {
+    let ports = interfaces.iter().filter(|(_, known)| is_port(known)).map(|(_, known)| {
+        let info = &known.info;
         let id = if info.if_alias.is_empty() {
             PortId { subtype: 3, value: info.phys_address.clone() }
         } else {
             PortId { subtype: 5, value: info.if_name.as_bytes().to_vec() }
         };
-        (std::sync::Arc::clone(&info.if_name), id)
+        (Arc::clone(&info.if_name), id)
     });
     ports.collect()
 }
