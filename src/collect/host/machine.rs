@@ -47,7 +47,7 @@ impl Machine {
         let text = self.read("proc/uptime").unwrap_or_default();
         let seconds: f64 = text.split(' ').next().and_then(|word| word.parse().ok()).unwrap_or(0.0);
         // Wraps after 497 days, as sysUpTime does.
-        Uptime((seconds * 100.0) as u64 as u32)
+        Uptime((seconds * 100.0).round() as u64 as u32)
     }
 
     /// An interface's speed, bit/s; none where the driver does not know it, as while the port is down.
@@ -55,7 +55,7 @@ impl Machine {
         let megabits: i64 = self.read(&format!("sys/class/net/{if_name}/speed"))?.parse().ok()?;
         // -1 is unknown; some drivers give it as an unsigned number of 16 or 32 bits.
         let known = (1..=10_000_000).contains(&megabits) && megabits != 65_535;
-        known.then_some(megabits as u64 * 1_000_000)
+        known.then(|| megabits as u64 * 1_000_000)
     }
 
     /// Who this machine is.
