@@ -1,1 +1,3 @@
-//! (room under construction)
+//! The commands that people type: one file each.
+
+pub mod check;

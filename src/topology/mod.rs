@@ -1,5 +1,563 @@
-//! Neighbours joined to links, links to redundancy groups.
+//! Neighbours joined to links, links to redundancy groups (IEEE 802.1AB, and what the operator declares).
+//!
+//! The driver feeds what devices tell (`learn_*`, `forget`), calls [`Topology::settle`] when one of them said
+//! that something changed and at [`Topology::next_deadline`], and asks for states with a [`View`] of the core.
+//! Links are right after each `learn_*`; groups are as of the last `settle`.
 
+mod announced;
+mod claims;
+mod directory;
+mod edges;
+mod groups;
+mod links;
+mod memory;
 mod settings;
+mod state;
+#[cfg(test)]
+mod tests;
+mod tiers;
 
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use crate::fabric::{
+    AdminStatus, DeviceHealth, DeviceId, DeviceIdentity, DeviceState, GroupKind, GroupState, InterfaceId,
+    InterfaceInfo, InterfaceState, LinkEnd, LinkHealth, LinkId, LinkState, Neighbor, OperStatus, Timestamp,
+    UnreachableReason,
+};
+
+use claims::{Claims, Pairing};
+use directory::{Directory, Shift};
+use edges::Edges;
+use links::{Links, Planned};
+
+pub use memory::{Memory, RememberedDevice, RememberedLink};
 pub use settings::{DeclaredGroup, Settings};
+
+/// A planned link: heard of by one end at least, or declared, and not given up since.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// Its name.
+    pub id: LinkId,
+    /// The end that sorts first.
+    pub a: LinkEnd,
+    /// The other.
+    pub b: LinkEnd,
+    /// When we first knew of it.
+    pub known_since: Timestamp,
+    /// When a neighbour table last held it; none for a declared link.
+    pub heard_at: Option<Timestamp>,
+    /// Since when the ends that speak do not hear it any more; none while one does.
+    pub missing_since: Option<Timestamp>,
+}
+
+/// Links that stand in for each other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// `leaf1 uplinks`, `leaf1 - spine1 parallel`, or the operator's name.
+    pub name: Arc<str>,
+    /// What kind of doubling.
+    pub kind: GroupKind,
+    /// The device whose doubling it is; none for a declared one.
+    pub device: Option<DeviceId>,
+    /// All its links, sorted.
+    pub planned: Vec<LinkId>,
+    /// Those of `planned` whose loss this group tells. A link may lie in the groups of both its ends and in a
+    /// parallel one; of these exactly one tells, so that one cut is one finding. Declared groups tell all.
+    pub told: Vec<LinkId>,
+    /// What the lines have in common and could lose together, by the operator's word.
+    pub shared_risk: Vec<String>,
+}
+
+/// What has changed since the last [`Topology::settle`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Change {
+    /// Links that are new.
+    pub appeared: Vec<LinkId>,
+    /// Links that are no more, those replaced among them.
+    pub gone: Vec<LinkId>,
+    /// `(old, new)`: the same cable under a new name, or another cable in the same port. Alerts may follow.
+    pub replaced: Vec<(LinkId, LinkId)>,
+    /// Groups that are new or have other members.
+    pub groups_changed: Vec<Arc<str>>,
+    /// Groups that are no more, with their device.
+    pub groups_gone: Vec<(Arc<str>, Option<DeviceId>)>,
+}
+
+/// How the topology looks into the core: by two questions.
+#[derive(Clone, Copy)]
+pub struct View<'a> {
+    /// What is known of an interface.
+    pub interface: &'a dyn Fn(&InterfaceId) -> Option<InterfaceState>,
+    /// What is known of a device.
+    pub device: &'a dyn Fn(&DeviceId) -> Option<DeviceState>,
+}
+
+/// A link's state with what explains it.
+#[derive(Clone, Debug)]
+pub struct LinkReport {
+    /// The state that readers get.
+    pub state: LinkState,
+    /// More on the end `a`.
+    pub a: EndReport,
+    /// More on the end `b`.
+    pub b: EndReport,
+}
+
+/// What more is known of one end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EndReport {
+    /// What the operator wants of the port.
+    pub admin_status: AdminStatus,
+    /// When the port's state last changed while we watched.
+    pub oper_changed_at: Option<Timestamp>,
+    /// Does its device answer?
+    pub device: DeviceHealth,
+    /// Why it does not.
+    pub unreachable: Option<UnreachableReason>,
+}
+
+/// A group's state with what explains it.
+#[derive(Clone, Debug)]
+pub struct GroupReport {
+    /// The state that readers get.
+    pub state: GroupState,
+    /// Its links, in the order of `state.planned`.
+    pub members: Vec<LinkState>,
+    /// As [`Group::told`].
+    pub told: Vec<LinkId>,
+    /// As [`Group::shared_risk`].
+    pub shared_risk: Vec<String>,
+}
+
+/// The graph of the fabric as planned, learnt from neighbour tables.
+#[derive(Debug, Default)]
+pub struct Topology {
+    settings: Settings,
+    directory: Directory,
+    claims: Claims,
+    links: Links,
+    edges: Edges,
+    groups: BTreeMap<Arc<str>, Group>,
+    groups_of: HashMap<LinkId, Vec<Arc<str>>>,
+    /// Links, roles, edges or settings changed since the groups were made.
+    stale_groups: bool,
+    /// The first moment we were handed.
+    started_at: Option<Timestamp>,
+    /// Devices remembered from before the restart that did not come back yet.
+    awaited: BTreeSet<DeviceId>,
+}
+
+impl Topology {
+    /// Start from the settings and what was remembered.
+    pub fn new(settings: Settings, memory: Option<Memory>) -> Self {
+        let mut topology = Self { settings, stale_groups: true, ..Self::default() };
+        let Memory { links, devices } = memory.unwrap_or_default();
+        for RememberedDevice { id, identity, edge_ports } in devices {
+            topology.directory.meet(&id, false);
+            topology.directory.learn_identity(&id, &Arc::new(identity));
+            for port in edge_ports {
+                topology.edges.insert(&InterfaceId { device: id.clone(), if_name: port });
+            }
+            topology.awaited.insert(id);
+        }
+        for link in links {
+            topology.links.restore(link.into_planned());
+        }
+        topology
+    }
+
+    /// Take new settings at once; true if they differ.
+    pub fn reconfigure(&mut self, settings: Settings) -> bool {
+        let changed = self.settings != settings;
+        self.settings = settings;
+        self.stale_groups |= changed;
+        changed
+    }
+
+    /// A device said who it is. Like its siblings: true if there is something to [`settle`](Self::settle).
+    pub fn learn_identity(&mut self, now: Timestamp, device: &DeviceId, identity: &Arc<DeviceIdentity>) -> bool {
+        let mut shift = self.meet(now, device);
+        let place = |topology: &Self| {
+            let known = topology.directory.get(device).map(|known| known.identity.clone()).unwrap_or_default();
+            (topology.place(device), known.management_interface.clone())
+        };
+        let before = place(self);
+        let learnt = self.directory.learn_identity(device, identity);
+        self.stale_groups |= place(self) != before;
+        shift.keys.extend(learnt.keys);
+        shift.ports |= learnt.ports;
+        self.reread(now, device, &shift)
+    }
+
+    /// A device said which interfaces it has.
+    pub fn learn_inventory(&mut self, now: Timestamp, device: &DeviceId, interfaces: &[Arc<InterfaceInfo>]) -> bool {
+        let mut shift = self.meet(now, device);
+        let learnt = self.directory.learn_inventory(device, interfaces);
+        if learnt != Shift::default() {
+            let ports =
+                interfaces.iter().map(|info| InterfaceId { device: device.clone(), if_name: info.if_name.clone() });
+            self.edges.look_again(now, ports, self.settings.edge_after);
+        }
+        shift.keys.extend(learnt.keys);
+        shift.ports |= learnt.ports;
+        self.reread(now, device, &shift)
+    }
+
+    /// A device told its whole neighbour table.
+    pub fn learn_neighbors(&mut self, now: Timestamp, device: &DeviceId, rows: &[Neighbor]) -> bool {
+        let shift = self.meet(now, device);
+        if shift != Shift::default() {
+            self.reread(now, device, &shift);
+        }
+        let first = !self.claims.has_table(device);
+        if let Some(mut dirty) = self.claims.learn(&self.directory, device, rows) {
+            if first {
+                dirty.extend(self.links.ports_of(device).cloned());
+                if let Some(known) = self.directory.get(device) {
+                    let port = |if_name: &Arc<str>| InterfaceId { device: device.clone(), if_name: if_name.clone() };
+                    self.edges.look_again(now, known.inventory.keys().map(port), self.settings.edge_after);
+                }
+            }
+            self.weigh(now, dirty);
+        }
+        for port in self.claims.ports_of(device) {
+            self.links.refresh(port, now);
+        }
+        self.is_unsettled(now)
+    }
+
+    /// An interface's state was read for the first time, or changed. Tells which ports lead out of the fabric.
+    pub fn learn_status(&mut self, now: Timestamp, interface: &InterfaceId, oper_status: OperStatus) -> bool {
+        self.edges.status(now, interface, oper_status.is_up(), self.settings.edge_after);
+        self.is_unsettled(now)
+    }
+
+    /// The device is retired: its links go, or become one-sided where the other end still hears it.
+    pub fn forget(&mut self, now: Timestamp, device: &DeviceId) -> bool {
+        self.started_at.get_or_insert(now);
+        self.awaited.remove(device);
+        self.edges.forget(device);
+        let shift = self.directory.forget(device);
+        let mut dirty = self.claims.forget(device);
+        let ports: Vec<_> = self.links.ports_of(device).cloned().collect();
+        for port in ports {
+            let Some(planned) = self.links.at(&port) else { continue };
+            dirty.extend(planned.watched_far(&port).cloned());
+            let id = planned.link.id.clone();
+            self.links.give_up(&id);
+        }
+        dirty.extend(self.claims.reread(&self.directory, device, &shift.keys, true));
+        self.weigh(now, dirty);
+        self.stale_groups = true;
+        self.is_unsettled(now)
+    }
+
+    /// Expire, regroup, and tell what changed since the last call. Costs next to nothing where nothing did; a
+    /// regrouping looks at all links, so many small changes are better settled together.
+    pub fn settle(&mut self, now: Timestamp) -> Change {
+        let started_at = *self.started_at.get_or_insert(now);
+        while let Some((since, id)) = self.links.longest_missing() {
+            if *since + self.settings.forget_after > now {
+                break;
+            }
+            let id = id.clone();
+            self.links.give_up(&id);
+        }
+        if !self.awaited.is_empty() && started_at + self.settings.forget_after <= now {
+            for device in std::mem::take(&mut self.awaited) {
+                self.forget(now, &device);
+            }
+        }
+        for port in self.edges.take_due(now) {
+            if self.leads_out(now, &port) {
+                self.stale_groups |= self.edges.insert(&port);
+            }
+        }
+        if self.stale_groups || self.links.changed() {
+            self.plan_declared(now);
+        }
+        let stale = std::mem::take(&mut self.stale_groups) | self.links.changed();
+        let mut change = self.links.take_change();
+        if stale {
+            self.regroup(&mut change);
+        }
+        change
+    }
+
+    /// When `settle` has something to do even if nothing is learnt.
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        let missing = self.links.longest_missing().map(|(since, _)| *since + self.settings.forget_after);
+        let awaited = self.started_at.filter(|_| !self.awaited.is_empty()).map(|at| at + self.settings.forget_after);
+        [missing, awaited, self.edges.next_due()].into_iter().flatten().min()
+    }
+
+    /// All planned links, sorted by id.
+    pub fn links(&self) -> impl Iterator<Item = &Link> {
+        self.links.iter().map(|planned| &planned.link)
+    }
+
+    /// One link.
+    pub fn link(&self, id: &LinkId) -> Option<&Link> {
+        self.links.get(id).map(|planned| &planned.link)
+    }
+
+    /// The link in a port that we watch.
+    pub fn link_at(&self, interface: &InterfaceId) -> Option<&Link> {
+        self.links.at(interface).map(|planned| &planned.link)
+    }
+
+    /// All groups, sorted by name.
+    pub fn groups(&self) -> impl Iterator<Item = &Group> {
+        self.groups.values()
+    }
+
+    /// One group.
+    pub fn group(&self, name: &str) -> Option<&Group> {
+        self.groups.get(name)
+    }
+
+    /// The groups that a link belongs to, by name.
+    pub fn groups_of(&self, link: &LinkId) -> &[Arc<str>] {
+        self.groups_of.get(link).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Neighbour rows that were too many to keep, since the start.
+    pub fn rows_left_out(&self) -> u64 {
+        self.claims.rows_left_out
+    }
+
+    /// What to keep for the next start.
+    pub fn memory(&self) -> Memory {
+        let mut devices: Vec<_> = self
+            .directory
+            .iter()
+            .map(|(id, device)| {
+                let identity = DeviceIdentity {
+                    sys_descr: String::new(),
+                    local_ports: Vec::new(),
+                    ..DeviceIdentity::clone(&device.identity)
+                };
+                RememberedDevice { id: id.clone(), identity, edge_ports: self.edges.of(id).cloned().collect() }
+            })
+            .collect();
+        devices.sort_by(|one, other| one.id.cmp(&other.id));
+        Memory { links: self.links.iter().filter_map(RememberedLink::of).collect(), devices }
+    }
+
+    /// The states of all links and groups, both sorted. `now` is for those that will depend on it.
+    pub fn snapshot(&self, _now: Timestamp, view: View<'_>) -> (Vec<LinkState>, Vec<GroupState>) {
+        let report = |link: &Link| state::link_report(link, self.groups_of(&link.id), view).state;
+        let links: Vec<LinkState> = self.links().map(report).collect();
+        let health = |id: &LinkId| match links.binary_search_by(|link| link.id.cmp(id)) {
+            Ok(at) => links[at].health,
+            Err(_) => LinkHealth::Unknown,
+        };
+        let groups = self.groups.values().map(|group| state::group_state(group, health)).collect();
+        (links, groups)
+    }
+
+    /// The state of one link.
+    pub fn link_state(&self, now: Timestamp, id: &LinkId, view: View<'_>) -> Option<LinkState> {
+        self.link_report(now, id, view).map(|report| report.state)
+    }
+
+    /// The state of one link with what explains it, for the detectors.
+    pub fn link_report(&self, _now: Timestamp, id: &LinkId, view: View<'_>) -> Option<LinkReport> {
+        self.link(id).map(|link| state::link_report(link, self.groups_of(id), view))
+    }
+
+    /// The state of one group with what explains it, for the detectors.
+    pub fn group_report(&self, now: Timestamp, name: &str, view: View<'_>) -> Option<GroupReport> {
+        let group = self.group(name)?;
+        let members: Vec<LinkState> = group.planned.iter().filter_map(|id| self.link_state(now, id, view)).collect();
+        let health =
+            |id: &LinkId| members.iter().find(|link| link.id == *id).map(|link| link.health).unwrap_or_default();
+        Some(GroupReport {
+            state: state::group_state(group, health),
+            told: group.told.clone(),
+            shared_risk: group.shared_risk.clone(),
+            members,
+        })
+    }
+
+    /// A device speaks.
+    fn meet(&mut self, now: Timestamp, device: &DeviceId) -> Shift {
+        self.started_at.get_or_insert(now);
+        self.awaited.remove(device);
+        self.directory.meet(device, true)
+    }
+
+    /// A device goes by other names: understand again who speaks of it.
+    fn reread(&mut self, now: Timestamp, device: &DeviceId, shift: &Shift) -> bool {
+        if *shift != Shift::default() {
+            let dirty = self.claims.reread(&self.directory, device, &shift.keys, shift.ports);
+            self.weigh(now, dirty);
+        }
+        self.is_unsettled(now)
+    }
+
+    fn is_unsettled(&self, now: Timestamp) -> bool {
+        self.stale_groups || self.links.changed() || self.next_deadline().is_some_and(|at| at <= now)
+    }
+
+    /// Bring the links in these ports in line with what is claimed.
+    fn weigh(&mut self, now: Timestamp, dirty: BTreeSet<InterfaceId>) {
+        let mut queue: Vec<InterfaceId> = dirty.into_iter().collect();
+        // Each port is looked at once, and once more for each link that is given up for another; the bound only
+        // keeps a mistake here from hanging the process.
+        let mut budget = 8 * (queue.len() + 8);
+        while let Some(port) = queue.pop() {
+            budget -= 1;
+            if budget == 0 {
+                break;
+            }
+            if self.directory.get(&port.device).is_none() {
+                continue;
+            }
+            let known = self.links.at(&port);
+            let two = known.and_then(|known| known.watched_far(&port)).cloned();
+            let one = known.filter(|_| two.is_none()).map(|known| known.far(&port).clone());
+            match self.claims.pairing(&port, one.as_ref()) {
+                Pairing::Two(far) => {
+                    if two.as_ref() != Some(&far) {
+                        let others = [&port, &far].map(|end| self.links.at(end)?.watched_far(end).cloned());
+                        queue.extend(others.into_iter().flatten().filter(|other| *other != port && *other != far));
+                        self.links.plan(Planned::two(&port, &far, now));
+                    }
+                    for end in [&port, &far] {
+                        self.links.confirm(end, self.claims.announced_at(end));
+                        self.stale_groups |= self.edges.remove(end);
+                    }
+                }
+                Pairing::One(far) => {
+                    let same = known.is_some_and(|known| known.link.id == LinkId::new(&port, &far.announced));
+                    if !same && !self.stands_by_its_words(&port) {
+                        queue.extend(two);
+                        self.links.plan(Planned::one(&port, &far.announced, far.chassis, now));
+                    }
+                    self.links.confirm(&port, None);
+                }
+                Pairing::Shared | Pairing::Stale => self.give_up_at(&port, &mut queue),
+                Pairing::Nothing => match two {
+                    Some(far) if self.stands_by_its_words(&far) => self.links.confirm(&port, None),
+                    Some(far) if self.claims.hears(&far) => self.give_up_at(&port, &mut queue),
+                    far => {
+                        let tells = |port: &InterfaceId| self.claims.has_table(&port.device);
+                        if tells(&port) || far.as_ref().is_some_and(tells) {
+                            self.links.miss(&port, now);
+                        }
+                    }
+                },
+            }
+        }
+    }
+
+    fn give_up_at(&mut self, port: &InterfaceId, queue: &mut Vec<InterfaceId>) {
+        let Some(planned) = self.links.at(port).filter(|planned| !planned.is_declared()) else { return };
+        queue.extend(planned.watched_far(port).cloned());
+        let id = planned.link.id.clone();
+        self.links.give_up(&id);
+    }
+
+    /// The port's table cannot be understood any more, but says of the far end the very same as when it could:
+    /// so it is the same far end, if that one does not say otherwise.
+    fn stands_by_its_words(&self, port: &InterfaceId) -> bool {
+        let Some(planned) = self.links.at(port) else { return false };
+        let Some(far) = planned.watched_far(port) else { return false };
+        let [of_a, of_b] = &planned.hears;
+        let (here, there) = if planned.link.a.interface == *port { (of_a, of_b) } else { (of_b, of_a) };
+        let still = |port, said: &Option<InterfaceId>| {
+            said.as_ref().is_some_and(|announced| self.claims.still_hears(port, announced))
+        };
+        still(port, here) && (!self.claims.hears(far) || still(far, there))
+    }
+
+    /// An Ethernet port that is up and hears nobody, on a device that would tell.
+    fn leads_out(&self, now: Timestamp, port: &InterfaceId) -> bool {
+        let Some(device) = self.directory.get(&port.device) else { return false };
+        self.edges.is_up(now, port, self.settings.edge_after)
+            && self.claims.has_table(&port.device)
+            && device.inventory.get(&port.if_name).is_some_and(|info| edges::is_ethernet(info))
+            && !edges::is_management(&device.identity, &port.if_name)
+            && !self.claims.hears(port)
+            && self.links.at(port).is_none()
+    }
+
+    fn is_management(&self, port: &InterfaceId) -> bool {
+        let device = self.directory.get(&port.device);
+        edges::is_management(
+            device.map(|device| &*device.identity).unwrap_or(&DeviceIdentity::default()),
+            &port.if_name,
+        )
+    }
+
+    fn place(&self, device: &DeviceId) -> tiers::Place {
+        let identity = self.directory.get(device).map(|device| &device.identity);
+        let role = identity.and_then(|identity| tiers::tier_of_role(identity));
+        // What has a name of its own but no address to be polled at is the host that we run on.
+        let host = identity.is_some_and(|identity| identity.address.is_none() && !identity.sys_name.is_empty());
+        tiers::Place { tier: role.or(host.then_some(0)), edge: self.edges.has(device) }
+    }
+
+    /// Lines that only the operator knows become links, so that they have a state; those withdrawn go.
+    fn plan_declared(&mut self, now: Timestamp) {
+        let mut wanted: BTreeMap<InterfaceId, InterfaceId> = BTreeMap::new();
+        for group in &self.settings.groups {
+            for port in group.links.iter().filter(|port| self.links.at(port).is_none_or(Planned::is_declared)) {
+                wanted.entry(port.clone()).or_insert_with(|| InterfaceId::new(&group.name, "far end"));
+            }
+        }
+        let ids: BTreeSet<LinkId> = wanted.iter().map(|(port, far)| LinkId::new(port, far)).collect();
+        let withdrawn = |planned: &&Planned| planned.is_declared() && !ids.contains(&planned.link.id);
+        let withdrawn: Vec<_> = self.links.iter().filter(withdrawn).map(|planned| planned.link.id.clone()).collect();
+        for id in withdrawn {
+            self.links.give_up(&id);
+        }
+        for (port, far) in wanted {
+            if self.links.at(&port).is_none() {
+                self.links.plan(Planned::declared(&port, &far, now));
+            }
+        }
+    }
+
+    fn regroup(&mut self, change: &mut Change) {
+        let mut outside: BTreeSet<&DeviceId> = BTreeSet::new();
+        let mut cables = Vec::new();
+        for planned in self.links.iter().filter(|planned| !planned.is_declared()) {
+            let Link { id, a, b, .. } = &planned.link;
+            if self.is_management(&a.interface) || self.is_management(&b.interface) {
+                continue;
+            }
+            let two_ended = a.watched && b.watched;
+            if !two_ended && planned.chassis.is_some() {
+                let near = if a.watched { a } else { b };
+                outside.insert(&near.interface.device);
+            }
+            let (a, b, chassis) = (&a.interface.device, &b.interface.device, planned.chassis.as_ref());
+            cables.push(groups::Cable { id, a, b, two_ended, chassis: chassis.filter(|_| !two_ended) });
+        }
+        let between =
+            cables.iter().filter(|cable| cable.two_ended && cable.a != cable.b).map(|cable| (cable.a, cable.b));
+        let tiers = tiers::tiers(between, |device| {
+            let place = self.place(device);
+            tiers::Place { edge: place.edge || outside.contains(device), ..place }
+        });
+        let link_at = |port: &InterfaceId| self.links.at(port).map(|planned| &planned.link.id);
+        let groups = groups::groups(&cables, &tiers, &self.settings.groups, link_at);
+        change.groups_changed = groups
+            .values()
+            .filter(|group| self.groups.get(&group.name) != Some(group))
+            .map(|group| group.name.clone())
+            .collect();
+        let gone = self.groups.values().filter(|group| !groups.contains_key(&group.name));
+        change.groups_gone = gone.map(|group| (group.name.clone(), group.device.clone())).collect();
+        self.groups_of.clear();
+        for group in groups.values() {
+            for link in &group.planned {
+                self.groups_of.entry(link.clone()).or_default().push(group.name.clone());
+            }
+        }
+        self.groups = groups;
+    }
+}

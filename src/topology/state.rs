@@ -1,0 +1,134 @@
+//! What links and groups do now: the plan seen together with what the core knows of their ends.
+
+use std::sync::Arc;
+
+use crate::fabric::{
+    Counter, DeviceHealth, DeviceState, EndState, GroupState, InterfaceState, LinkEnd, LinkHealth, LinkId, LinkState,
+    OperStatus, Rate, Timestamp, Unknown,
+};
+
+use super::{EndReport, Group, Link, LinkReport, View};
+
+/// What the core knows of one end; nothing where it is not watched or its device does not answer, for what was
+/// read before then says nothing of now.
+struct Sight {
+    interface: Option<InterfaceState>,
+    device: Option<DeviceState>,
+}
+
+impl Sight {
+    fn of(end: &LinkEnd, view: View<'_>) -> Self {
+        if !end.watched {
+            return Self { interface: None, device: None };
+        }
+        let device = (view.device)(&end.interface.device);
+        let answers = device.as_ref().is_some_and(|device| device.health == DeviceHealth::Ok);
+        let interface = if answers { (view.interface)(&end.interface) } else { None };
+        Self { interface, device }
+    }
+
+    fn oper_status(&self) -> OperStatus {
+        self.interface.as_ref().map_or(OperStatus::Unknown, |interface| interface.oper_status)
+    }
+
+    fn speed_bps(&self) -> Option<u64> {
+        self.interface.as_ref()?.speed_bps.filter(|speed| *speed > 0)
+    }
+
+    fn rate(&self, counter: Counter) -> Rate {
+        self.interface.as_ref().map_or(Rate::Unknown(Unknown::Stale), |interface| interface.rates[counter])
+    }
+
+    fn report(&self) -> EndReport {
+        let interface = self.interface.as_ref();
+        let device = self.device.as_ref();
+        EndReport {
+            admin_status: interface.map(|interface| interface.admin_status).unwrap_or_default(),
+            oper_changed_at: interface.and_then(|interface| interface.oper_changed_at),
+            device: device.map(|device| device.health).unwrap_or_default(),
+            unreachable: device.and_then(|device| device.unreachable),
+        }
+    }
+
+    /// Since when we cannot say.
+    fn unknown_since(&self) -> Option<Timestamp> {
+        self.device.as_ref().filter(|device| device.health != DeviceHealth::Ok)?.health_since
+    }
+}
+
+/// The first known of the two, else why the first is not known.
+fn either(first: Rate, second: Rate) -> Rate {
+    if first.known().is_some() || second.known().is_none() { first } else { second }
+}
+
+/// The sum, known only if both are: a part that is missing is not zero.
+fn sum(one: Rate, other: Rate) -> Rate {
+    match (one, other) {
+        (Rate::Known(one), Rate::Known(other)) => Rate::Known(one + other),
+        (unknown @ Rate::Unknown(_), _) | (_, unknown) => unknown,
+    }
+}
+
+fn end_state(end: &LinkEnd, own: &Sight, far: &Sight) -> EndState {
+    let bits = |octets: Rate| octets.map(|octets_per_s| octets_per_s * 8.0);
+    let out_bps = either(bits(own.rate(Counter::OutOctets)), bits(far.rate(Counter::InOctets)));
+    let slower = [own.speed_bps(), far.speed_bps()].into_iter().flatten().min();
+    let utilization_out = match (out_bps, slower) {
+        (Rate::Known(bps), Some(speed)) => Rate::Known(bps / speed as f64),
+        (Rate::Known(_), None) => Rate::Unknown(Unknown::NoSpeed),
+        (unknown, _) => unknown,
+    };
+    EndState {
+        end: end.clone(),
+        oper_status: own.oper_status(),
+        speed_bps: own.speed_bps(),
+        out_bps,
+        utilization_out,
+        out_drops_pps: sum(own.rate(Counter::OutDiscards), own.rate(Counter::OutErrors)),
+        in_drops_pps: sum(own.rate(Counter::InDiscards), own.rate(Counter::InErrors)),
+    }
+}
+
+/// Health and since when, by the ends that are known.
+fn health(link: &Link, ends: [&Sight; 2]) -> (LinkHealth, Timestamp) {
+    let changed = |sight: &&Sight| sight.interface.as_ref().and_then(|interface| interface.oper_changed_at);
+    let down = || ends.into_iter().filter(|sight| sight.oper_status().is_down());
+    let up = || ends.into_iter().filter(|sight| sight.oper_status().is_up());
+    if down().next().is_some() {
+        // The end that lost it first knows best when.
+        let since = down().filter_map(|sight| changed(&sight)).min();
+        (LinkHealth::Down, since.or(link.missing_since).unwrap_or(link.known_since))
+    } else if up().next().is_some() {
+        (LinkHealth::Up, up().filter_map(|sight| changed(&sight)).max().unwrap_or(link.known_since))
+    } else {
+        let since = ends.into_iter().filter_map(Sight::unknown_since).max();
+        (LinkHealth::Unknown, since.or(link.missing_since).unwrap_or(link.known_since))
+    }
+}
+
+pub(super) fn link_report(link: &Link, groups: &[Arc<str>], view: View<'_>) -> LinkReport {
+    let (a, b) = (Sight::of(&link.a, view), Sight::of(&link.b, view));
+    let (health, since) = health(link, [&a, &b]);
+    let state = LinkState {
+        id: link.id.clone(),
+        a: end_state(&link.a, &a, &b),
+        b: end_state(&link.b, &b, &a),
+        health,
+        since,
+        heard_at: link.heard_at,
+        groups: groups.to_vec(),
+    };
+    LinkReport { state, a: a.report(), b: b.report() }
+}
+
+pub(super) fn group_state(group: &Group, health: impl Fn(&LinkId) -> LinkHealth) -> GroupState {
+    let those = |wanted: LinkHealth| group.planned.iter().filter(|id| health(id) == wanted).cloned().collect();
+    GroupState {
+        name: group.name.clone(),
+        kind: group.kind,
+        device: group.device.clone(),
+        planned: group.planned.clone(),
+        working: those(LinkHealth::Up),
+        unknown: those(LinkHealth::Unknown),
+    }
+}
