@@ -300,7 +300,7 @@ mod tests {
         }
 
         #[test]
-        fn known_rates_survive_packing(value in 0.0..1e15) {
+        fn known_rates_survive_packing(value in 0.0..1e15_f64) {
             prop_assert_eq!(unpack_rate(value.to_bits()), Rate::Known(value));
         }
 

@@ -35,6 +35,8 @@ const LONGEST_CACHE: Duration = Duration::from_secs(33);
 const LONGEST_DRIVER_CACHE: Duration = Duration::from_secs(3);
 /// So many generations before their spacing is believed.
 const GENERATIONS_TO_BELIEVE: u32 = 3;
+/// So many polls before the time between them is believed.
+const POLLS_TO_SETTLE: u32 = 3;
 /// The period is used from this relative uncertainty down.
 const CLOSE_ENOUGH: f64 = 0.05;
 /// A run of generations is begun anew after so many, so that a period that drifts is followed.
@@ -46,6 +48,7 @@ pub struct Refresh {
     longest_cache: Duration,
     /// The usual time between two polls.
     interval: Option<Duration>,
+    polls: u32,
     unusual: u8,
     polled_at: Option<Timestamp>,
     surely_after: Option<Timestamp>,
@@ -56,6 +59,8 @@ pub struct Refresh {
     longest: [Duration; 2],
     run: Run,
     period_s: Option<f64>,
+    /// Generations to come for which the device is taken to cache, because one was seen to outlive a poll.
+    caches_for: u32,
 }
 
 /// Consecutive generations that fit one period.
@@ -74,6 +79,7 @@ impl Default for Refresh {
         Self {
             longest_cache: LONGEST_CACHE,
             interval: None,
+            polls: 0,
             unusual: 0,
             polled_at: None,
             surely_after: None,
@@ -82,6 +88,7 @@ impl Default for Refresh {
             longest: [Duration::ZERO; 2],
             run: Run::default(),
             period_s: None,
+            caches_for: 0,
         }
     }
 }
@@ -97,17 +104,28 @@ impl Refresh {
         self.interval
     }
 
+    /// So soon after the last poll this one is not a regular one.
+    pub fn is_hasty(&self, gap: Duration) -> bool {
+        self.polls >= POLLS_TO_SETTLE && self.interval.is_some_and(|interval| gap * 4 < interval)
+    }
+
+    /// The period of the device's cache is known.
+    pub fn is_periodic(&self) -> bool {
+        self.period_s.is_some()
+    }
+
     /// An interface was read again at `now`, after `gap`. Counts once for all interfaces of one poll.
     pub fn polled(&mut self, now: Timestamp, gap: Duration) {
-        let Some(interval) = self.interval else {
-            (self.interval, self.polled_at) = (Some(gap), Some(now));
-            return;
-        };
+        let interval = self.interval.unwrap_or(gap);
         if self.polled_at.is_some_and(|earlier| now.since(earlier) * 2 < gap.min(interval)) {
             return;
         }
         self.polled_at = Some(now);
-        if gap * 10 > interval * 7 && gap * 10 < interval * 14 {
+        self.polls = self.polls.saturating_add(1);
+        if self.polls <= POLLS_TO_SETTLE {
+            // The first gaps may hold an outage.
+            self.interval = Some(interval.min(gap));
+        } else if gap * 10 > interval * 7 && gap * 10 < interval * 14 {
             self.interval = Some((interval * 7 + gap) / 8);
             self.unusual = 0;
         } else {
@@ -148,12 +166,14 @@ impl Refresh {
         self.generations = self.generations.saturating_add(1);
         self.longest[0] = self.longest[0].max(spacing);
 
+        let repeated = spacing * 2 > gap * 3;
+        self.caches_for = if repeated { LONGEST_RUN } else { self.caches_for.saturating_sub(1) };
         let run = &mut self.run;
         if run.count == 0 {
             *run = Run { start: seen, start_gap_s: seen_gap.as_secs_f64(), ..Run::default() };
         }
         run.count += 1;
-        run.repeats += u32::from(spacing * 2 > gap * 3);
+        run.repeats += u32::from(repeated);
         let (passed_s, count) = (now.since(run.start).as_secs_f64(), f64::from(run.count));
         run.at_least_s = run.at_least_s.max((passed_s - gap.as_secs_f64()) / count);
         let at_most_s = (passed_s + run.start_gap_s) / count;
@@ -168,7 +188,6 @@ impl Refresh {
                 self.period_s = Some(middle);
             }
             if run.count >= LONGEST_RUN {
-                // A whole run without a repeat: it refreshes at every poll now.
                 if run.repeats == 0 {
                     self.period_s = None;
                 }
@@ -190,9 +209,10 @@ impl Refresh {
         (self.longest[0].max(self.longest[1]) * 3 / 2).min(self.longest_cache)
     }
 
-    /// Some polls under traffic found nothing new: the device has a cache that outlives them.
+    /// Some polls under traffic found nothing new: the device has a cache that outlives them. Until the first of them
+    /// a device is taken to be fresh.
     pub fn repeats(&self) -> bool {
-        self.period_s.is_some() || self.run.repeats > 0
+        self.caches_for > 0
     }
 
     /// The time between the two refreshes that readings `span_s` apart show, and how far that may be off.

@@ -44,7 +44,7 @@ enum State {
     /// There are none yet, or they are zero.
     #[default]
     Idle,
-    /// They rest on a first reading whose values may have been old when they were read.
+    /// They rest on a reading whose values may have been old when they were read.
     Provisional,
     /// They rest on two refreshes of the device's cache.
     Busy,
@@ -218,7 +218,7 @@ impl Row {
                 return Fate::Late;
             }
             // A poll to confirm an event, right after the regular one: too short for a rate.
-            if context.refresh.interval().is_some_and(|interval| gap * 4 < interval) {
+            if context.refresh.is_hasty(gap) {
                 return Fate::Hasty;
             }
             context.refresh.polled(now.at, gap);
@@ -242,11 +242,11 @@ impl Row {
         match span {
             Ok(span) if !discontinuity_changed && was != State::Broken => {
                 if moved {
-                    let provisional = was == State::Idle && self.base_age == AGE_OF_FIRST;
+                    let provisional = was == State::Idle && self.base_age > gap * 2 && !context.refresh.is_periodic();
                     self.advance(reading, span, gap, provisional, context);
                     self.state = if provisional { State::Provisional } else { State::Busy };
                 } else if self.is_idle(now.at, was, context) {
-                    self.zero(reading, span, now, gap);
+                    self.zero(reading, span, context);
                     self.state = State::Idle;
                 } else {
                     let withdraw = was == State::Provisional;
@@ -365,7 +365,7 @@ impl Row {
     }
 
     /// A repeated reading of an idle interface: nothing was counted since the base.
-    fn zero(&mut self, reading: Reading<'_, '_>, span: Span, now: Moment, gap: Duration) {
+    fn zero(&mut self, reading: Reading<'_, '_>, span: Span, context: &Context<'_>) {
         let Reading { counters, write, before, flags, .. } = reading;
         let mask = self.based & before.present;
         (flags.present, flags.narrow) = (0, 0);
@@ -379,7 +379,11 @@ impl Row {
         flags.device_clock = span.clock == Clock::Device;
         write.set(cell::SPAN, (span.seconds * 1e6) as u64);
         write.set(cell::UNCERTAINTY, 0);
-        self.note_base(write, flags, now, gap.min(AGE_OF_FIRST));
+        // What it repeats was counted after the refresh that is certain, or as long ago as the cache may live.
+        let oldest = context.refresh.longest_silence().min(AGE_OF_FIRST);
+        let certain = context.refresh.surely_after().max(context.ahead).filter(|after| *after >= self.base.at);
+        let age = certain.map_or(oldest, |after| context.now.at.since(after).min(oldest));
+        self.note_base(write, flags, context.now, age);
     }
 
     /// A repeated reading that tells nothing: the rates stand, except those that a repeat makes doubtful.
@@ -485,6 +489,3 @@ fn moved(cell: &InterfaceCell, slots: u32, counters: &Counters) -> bool {
         slots >> slot & 1 == 1 && cell.peek(value_at(slot)) != value
     })
 }
-
-#[cfg(test)]
-mod tests;
