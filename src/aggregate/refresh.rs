@@ -50,6 +50,7 @@ pub struct Refresh {
     interval: Option<Duration>,
     polls: u32,
     unusual: u8,
+    shortest_unusual: Duration,
     polled_at: Option<Timestamp>,
     surely_after: Option<Timestamp>,
     /// The first sample that showed the newest generation, and how long its interface had been without a reading.
@@ -81,6 +82,7 @@ impl Default for Refresh {
             interval: None,
             polls: 0,
             unusual: 0,
+            shortest_unusual: Duration::ZERO,
             polled_at: None,
             surely_after: None,
             newest: None,
@@ -129,10 +131,11 @@ impl Refresh {
             self.interval = Some((interval * 7 + gap) / 8);
             self.unusual = 0;
         } else {
-            // An outage is one unusual gap; a new interval is many.
+            // An outage is one unusual gap; a new interval is many, and no longer than the shortest of them.
+            self.shortest_unusual = if self.unusual == 0 { gap } else { self.shortest_unusual.min(gap) };
             self.unusual += 1;
             if self.unusual >= 3 {
-                self.interval = Some(gap);
+                self.interval = Some(self.shortest_unusual);
                 self.unusual = 0;
             }
         }
@@ -168,6 +171,10 @@ impl Refresh {
 
         let repeated = spacing * 2 > gap * 3;
         self.caches_for = if repeated { LONGEST_RUN } else { self.caches_for.saturating_sub(1) };
+        if self.caches_for == 0 {
+            // So many polls without a repeat: it refreshes at every one now.
+            self.period_s = None;
+        }
         let run = &mut self.run;
         if run.count == 0 {
             *run = Run { start: seen, start_gap_s: seen_gap.as_secs_f64(), ..Run::default() };
@@ -188,9 +195,6 @@ impl Refresh {
                 self.period_s = Some(middle);
             }
             if run.count >= LONGEST_RUN {
-                if run.repeats == 0 {
-                    self.period_s = None;
-                }
                 self.run = Run::default();
             }
         }
@@ -199,6 +203,15 @@ impl Refresh {
     /// The latest moment after which the cache was refreshed for certain.
     pub fn surely_after(&self) -> Option<Timestamp> {
         self.surely_after
+    }
+
+    /// Whether a refresh after the reading received at `after` is one after the reading received at `base` for certain.
+    ///
+    /// Readings of one PDU are of one moment. Those of different PDUs may have been answered in another order than they
+    /// were received in, but not if they belong to different polls.
+    pub fn is_later(&self, after: Option<Timestamp>, base: Timestamp) -> bool {
+        let half = self.interval.unwrap_or(self.longest_cache) / 2;
+        after.is_some_and(|after| after == base || after >= base + half)
     }
 
     /// Readings that repeat for longer than this are no cache: nothing moves.

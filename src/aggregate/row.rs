@@ -266,7 +266,7 @@ impl Row {
 
     /// Whether a reading that repeats the last tells of no traffic, and not only of the device's cache.
     fn is_idle(&self, now: Timestamp, was: State, context: &Context<'_>) -> bool {
-        let refreshed = |after: Option<Timestamp>| after.is_some_and(|after| after >= self.base.at);
+        let refreshed = |after| context.refresh.is_later(after, self.base.at);
         refreshed(context.refresh.surely_after())
             // The cache may have been refreshed between this row and one further on, if rarely: an interface that was
             // busy is not called idle on that alone.
@@ -381,7 +381,8 @@ impl Row {
         write.set(cell::UNCERTAINTY, 0);
         // What it repeats was counted after the refresh that is certain, or as long ago as the cache may live.
         let oldest = context.refresh.longest_silence().min(AGE_OF_FIRST);
-        let certain = context.refresh.surely_after().max(context.ahead).filter(|after| *after >= self.base.at);
+        let certain = context.refresh.surely_after().max(context.ahead);
+        let certain = certain.filter(|_| context.refresh.is_later(certain, self.base.at));
         let age = certain.map_or(oldest, |after| context.now.at.since(after).min(oldest));
         self.note_base(write, flags, context.now, age);
     }

@@ -55,7 +55,7 @@ fn caches(interval_s: f64) -> impl Strategy<Value = Cache> {
 }
 
 proptest! {
-    #![proptest_config(config(300))]
+    #![proptest_config(config(150))]
 
     #[test]
     fn no_rate_of_a_caching_device_is_off_by_more_than_stated(
@@ -98,8 +98,9 @@ proptest! {
                 };
                 let basis = bench.reader.basis(&InterfaceId::new("leaf1", name)).unwrap();
                 let span_s = basis.span.as_secs_f64();
-                // Delays of up to 8 ms that our clock feels; one octet of rounding.
-                let off_s = basis.uncertainty.as_secs_f64() + 0.017;
+                // Delays of up to 8 ms that our clock feels, one octet of rounding, and what the first PDU of a poll
+                // made the agent read a little before it answers the last: too young a cache to be seen.
+                let off_s = basis.uncertainty.as_secs_f64() + 0.017 + 0.021 * pdus as f64;
                 let (low, high) = (rate * (1.0 - off_s / span_s) - 2.0 / span_s, rate * (1.0 + off_s / span_s) + 2.0 / span_s);
                 prop_assert!(known <= high, "{known} of {rate} at {now_s}: {basis:?}");
                 // While it sent all the time that a rate may look back on, it is not less either, and never idle.
