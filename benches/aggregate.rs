@@ -80,40 +80,39 @@ fn line(what: &str, value: impl Display) {
 /// All that is polled, and the rounds it is polled in.
 struct Fabric {
     samples: Vec<Sample>,
-    infos: Vec<Arc<InterfaceInfo>>,
+    infos: Vec<Vec<Arc<InterfaceInfo>>>,
     round: u64,
 }
 
 impl Fabric {
     fn new(devices: usize) -> Self {
-        let names: Vec<Arc<str>> = (0..PORTS).map(|port| format!("Ethernet{port}").into()).collect();
-        let info = |if_name: &Arc<str>| InterfaceInfo {
-            if_name: Arc::clone(if_name),
+        let info = |port| InterfaceInfo {
+            if_name: format!("Ethernet{port}").into(),
             if_type: 6,
             speed_bps: Some(100_000_000_000),
             ..InterfaceInfo::default()
         };
-        let infos = names.iter().map(|if_name| Arc::new(info(if_name))).collect();
-        let row = |if_name: &Arc<str>| InterfacePoll {
-            if_name: Arc::clone(if_name),
+        let infos: Vec<Vec<_>> = (0..devices).map(|_| (0..PORTS).map(|port| Arc::new(info(port))).collect()).collect();
+        let row = |info: &Arc<InterfaceInfo>| InterfacePoll {
+            if_name: Arc::clone(&info.if_name),
             oper_status: OperStatus::Up,
             admin_status: AdminStatus::Up,
             discontinuity: Some(Uptime(0)),
             counters: Counters::default(),
         };
-        let sample = |index| Sample {
+        let sample = |(index, infos): (usize, &Vec<Arc<InterfaceInfo>>)| Sample {
             device: DeviceId::from(format!("leaf{index}")),
             taken_at: Timestamp::default(),
             device_uptime: None,
-            reading: Reading::Poll(names.iter().map(row).collect()),
+            reading: Reading::Poll(infos.iter().map(row).collect()),
         };
-        let mut fabric = Self { samples: (0..devices).map(sample).collect(), infos, round: 0 };
+        let mut fabric = Self { samples: infos.iter().enumerate().map(sample).collect(), infos, round: 0 };
         fabric.advance();
         fabric
     }
 
     fn inventory(&self, index: usize) -> Sample {
-        Sample { reading: Reading::Inventory(self.infos.clone()), ..self.samples[index].clone() }
+        Sample { reading: Reading::Inventory(self.infos[index].clone()), ..self.samples[index].clone() }
     }
 
     fn advance(&mut self) {

@@ -9,7 +9,7 @@
 //! copy of one shard and not of all.
 
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -25,25 +25,37 @@ const SHARDS: usize = 256;
 pub struct Roster {
     /// In the order of the device's inventory; no two of one name.
     pub infos: Box<[Arc<InterfaceInfo>]>,
-    /// Indices into `infos`, by name.
-    by_name: Box<[u32]>,
+    /// Hashes of the names with their indices into `infos`, by hash: one name is looked at to find one, not a dozen
+    /// all over memory.
+    by_hash: Box<[(u32, u32)]>,
+    hasher: RandomState,
     /// One for each of `infos`.
     pub cells: Arc<[InterfaceCell]>,
 }
 
 impl Roster {
     /// Interfaces and their cells, which are as many.
-    pub fn new(infos: Box<[Arc<InterfaceInfo>]>, cells: Arc<[InterfaceCell]>) -> Self {
+    pub fn new(infos: Box<[Arc<InterfaceInfo>]>, cells: Arc<[InterfaceCell]>, hasher: RandomState) -> Self {
         debug_assert_eq!(infos.len(), cells.len());
-        let mut by_name: Box<[u32]> = (0..infos.len() as u32).collect();
-        by_name.sort_unstable_by(|a, b| infos[*a as usize].if_name.cmp(&infos[*b as usize].if_name));
-        Self { infos, by_name, cells }
+        let mut by_hash: Box<[_]> =
+            infos.iter().zip(0..).map(|(info, index)| (hash(&hasher, &info.if_name), index)).collect();
+        by_hash.sort_unstable();
+        Self { infos, by_hash, hasher, cells }
     }
 
     /// The index of the interface of this name.
     pub fn find(&self, if_name: &str) -> Option<usize> {
-        let found = self.by_name.binary_search_by(|index| (*self.infos[*index as usize].if_name).cmp(if_name)).ok()?;
-        Some(self.by_name[found] as usize)
+        let wanted = hash(&self.hasher, if_name);
+        let from = self.by_hash.partition_point(|(hash, _)| *hash < wanted);
+        let same = self.by_hash[from..].iter().take_while(|(hash, _)| *hash == wanted);
+        same.map(|(_, index)| *index as usize).find(|index| *self.infos[*index].if_name == *if_name)
+    }
+
+    /// Its interfaces' states, by name.
+    fn states(&self, device: &DeviceId, states: &mut Vec<InterfaceState>) {
+        let mut order: Vec<usize> = (0..self.infos.len()).collect();
+        order.sort_unstable_by(|a, b| self.infos[*a].if_name.cmp(&self.infos[*b].if_name));
+        states.extend(order.into_iter().filter_map(|index| self.state(device, index)));
     }
 
     /// The state of one of its interfaces.
@@ -51,6 +63,10 @@ impl Roster {
         let (info, cell) = (self.infos.get(index)?, self.cells.get(index)?);
         Some(cell::interface_state(&cell.read(), device, info))
     }
+}
+
+fn hash(hasher: &RandomState, if_name: &str) -> u32 {
+    hasher.hash_one(if_name) as u32
 }
 
 /// A device as readers see it.
@@ -83,21 +99,25 @@ type Shard = HashMap<DeviceId, Arc<Entry>>;
 /// All devices.
 pub struct Directory {
     shards: Box<[ArcSwap<Shard>]>,
+    /// Names come from the network: nobody shall know which of them collide.
+    pub hasher: RandomState,
     /// What the writer has done.
     pub work: Work,
 }
 
 impl Default for Directory {
     fn default() -> Self {
-        Self { shards: (0..SHARDS).map(|_| ArcSwap::default()).collect(), work: Work::default() }
+        Self {
+            shards: (0..SHARDS).map(|_| ArcSwap::default()).collect(),
+            hasher: RandomState::new(),
+            work: Work::default(),
+        }
     }
 }
 
 impl Directory {
     fn shard(&self, id: &DeviceId) -> &ArcSwap<Shard> {
-        let mut hasher = DefaultHasher::new();
-        id.hash(&mut hasher);
-        &self.shards[hasher.finish() as usize % SHARDS]
+        &self.shards[self.hasher.hash_one(id) as usize % SHARDS]
     }
 
     /// Let readers see a device. For the writer only.
@@ -193,7 +213,7 @@ impl TableReader {
             self.directory.entries().into_iter().map(|entry| (entry.id.clone(), entry.roster.load_full())).collect();
         let mut states = Vec::with_capacity(rosters.iter().map(|(_, roster)| roster.infos.len()).sum());
         for (device, roster) in &rosters {
-            states.extend(roster.by_name.iter().filter_map(|index| roster.state(device, *index as usize)));
+            roster.states(device, &mut states);
         }
         states
     }
@@ -206,8 +226,9 @@ impl TableReader {
     /// The interfaces of one device, by name; none of a device that is not known.
     pub fn interfaces_of(&self, id: &DeviceId) -> Vec<InterfaceState> {
         let Some(entry) = self.directory.entry(id) else { return Vec::new() };
-        let roster = entry.roster.load();
-        roster.by_name.iter().filter_map(|index| roster.state(&entry.id, *index as usize)).collect()
+        let mut states = Vec::new();
+        entry.roster.load().states(&entry.id, &mut states);
+        states
     }
 
     /// One interface.

@@ -147,7 +147,7 @@ impl Table {
         let Some(device) = self.devices.get_mut(number as usize).and_then(Option::as_mut) else { return };
         match &sample.reading {
             Reading::Identity(identity) => device.identify(identity, changes),
-            Reading::Inventory(infos) => device.enlist(number, infos, &self.settings, changes),
+            Reading::Inventory(infos) => device.enlist(number, infos, &self.settings, &directory, changes),
             Reading::Poll(rows) => device.poll(number, sample, rows, &self.settings, &directory.work, changes),
             Reading::Event { if_name, oper_status, medium } => match device.roster.find(if_name) {
                 Some(index) => {
@@ -305,7 +305,14 @@ impl Device {
     }
 
     /// Replace the roster by this inventory, if it says anything new.
-    fn enlist(&mut self, number: u32, infos: &[Arc<InterfaceInfo>], settings: &Settings, changes: &mut Changes) {
+    fn enlist(
+        &mut self,
+        number: u32,
+        infos: &[Arc<InterfaceInfo>],
+        settings: &Settings,
+        directory: &Directory,
+        changes: &mut Changes,
+    ) {
         let mut names = HashSet::with_capacity(infos.len());
         let infos: Box<[_]> = infos.iter().filter(|info| names.insert(Arc::clone(&info.if_name))).cloned().collect();
         let old = Arc::clone(&self.roster);
@@ -356,7 +363,7 @@ impl Device {
                 changes.interfaces.push(Slot { device: number, interface: index as u32 });
             }
         }
-        self.roster = Arc::new(Roster::new(infos, cells));
+        self.roster = Arc::new(Roster::new(infos, cells, directory.hasher.clone()));
         self.entry.roster.store(Arc::clone(&self.roster));
     }
 
