@@ -12,7 +12,8 @@
 //!   new one: a **generation**.
 //! - An interface that did not move since a reading, while the cache was refreshed after that
 //!   reading for certain, was idle. [`Refresh::surely_after`] is the latest moment after which a
-//!   refresh is certain.
+//!   refresh is certain; [`Refresh::is_later`] compares the two with care for answers that overtook
+//!   each other.
 //! - Where nothing moves at all there is either no refresh or no traffic. Longer than any cache
 //!   keeps, [`Refresh::longest_silence`], it is no traffic.
 //! - Generations seen at t0, t1, ... tk by polls that had been without news for g0, g1, ... gk bound

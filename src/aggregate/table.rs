@@ -203,9 +203,8 @@ impl Table {
     pub fn tick(&mut self, now: Timestamp, changes: &mut Changes) {
         changes.clear();
         let (mut number, mut from) = self.tick_at;
-        let mut left = ROWS_PER_TICK.min(self.devices.iter().flatten().map(|device| device.rows.len()).sum());
-        let mut visited = 0;
-        while left > 0 && visited <= self.devices.len() {
+        let (mut left, mut visited) = (ROWS_PER_TICK, 0);
+        while left > 0 && visited < self.devices.len() {
             if number >= self.devices.len() {
                 (number, from) = (0, 0);
             }
