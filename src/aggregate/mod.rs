@@ -8,7 +8,7 @@
 //!
 //! - [`algebra`]: two readings of a counter and what may be said of the time between them. Pure functions.
 //! - `refresh`: when a device refreshes the counters it answers with; why a repeat is not zero.
-//! - `row`: what one reading makes of one interface.
+//! - `row`, `device`: what one reading makes of one interface, one sample of one device.
 //! - [`Table`]: the one writer. [`TableReader`]: readers, who never make it wait.
 //! - `seqlock`, `cell`, `directory`: how state lies in memory so that both hold.
 //! - [`queue`]: the bounded way in.
@@ -23,6 +23,8 @@
 
 pub mod algebra;
 mod cell;
+mod changes;
+mod device;
 mod directory;
 mod queue;
 mod refresh;
@@ -33,10 +35,11 @@ mod speed;
 mod table;
 
 pub use cell::Basis;
+pub use changes::{Changes, OperChange, Slot};
 pub use directory::{TableReader, TableStats};
 pub use queue::{QueueStats, SampleReceiver, SampleSender, queue};
 pub use settings::{Settings, SpeedOverride};
-pub use table::{Changes, OperChange, Slot, Table};
+pub use table::Table;
 
 /// What the sequence lock is made of; its model test puts other things in their place.
 mod sync {

@@ -4,86 +4,19 @@
 //! cells in place, and replaces a device's roster or the directory only when somebody joins or
 //! leaves. Once everybody has joined, applying a poll or an event allocates nothing.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::algebra::{self, Moment};
-use super::cell::{DeviceWords, InterfaceCell};
-use super::directory::{Directory, Entry, Roster, TableReader, Work};
-use super::refresh::Refresh;
-use super::row::{Context, Fate, Outcome, Row};
+use super::changes::{Changes, Slot};
+use super::device::{Device, interface_id, note};
+use super::directory::{Directory, Entry, TableReader, Work};
 use super::speed::Speed;
 use super::{Basis, Settings, cell};
-use crate::fabric::{
-    DeviceHealth, DeviceId, DeviceIdentity, DeviceState, InterfaceId, InterfaceInfo, InterfacePoll, InterfaceState,
-    OperStatus, Reading, Sample, Timestamp, Unknown,
-};
+use crate::fabric::{DeviceId, DeviceState, InterfaceId, InterfaceState, Reading, Sample, Timestamp};
 
 /// Rows that one [`Table::tick`] looks at, at most: some milliseconds of work.
 const ROWS_PER_TICK: usize = 16_384;
-
-/// Where an interface lies in the table: good for asking the table until the next sample is applied.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Slot {
-    device: u32,
-    interface: u32,
-}
-
-/// An interface's status is not the one it was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OperChange {
-    /// Which interface.
-    pub slot: Slot,
-    /// What it did.
-    pub before: OperStatus,
-    /// What it does.
-    pub after: OperStatus,
-    /// When the poll or the event that told so reached us.
-    pub at: Timestamp,
-}
-
-/// What a sample, or the passing of time, changed. The caller keeps one and hands it in again and again.
-#[derive(Clone, Debug, Default)]
-pub struct Changes {
-    /// The device's health, its reason, or its identity is another, or it is new.
-    pub device: bool,
-    /// The device started anew: its uptime fell.
-    pub restarted: bool,
-    /// Interfaces joined, left, or are described otherwise.
-    pub inventory: bool,
-    /// The sample is the device's neighbour table, which the table itself does not keep.
-    pub neighbors: bool,
-    /// The device is gone.
-    pub retired: bool,
-    /// Interfaces whose state may be another; each once, unless the sample itself names one twice.
-    pub interfaces: Vec<Slot>,
-    /// Those of them whose status changed. The first status ever told is no change.
-    pub oper: Vec<OperChange>,
-    /// Interfaces that are gone.
-    pub removed: Vec<InterfaceId>,
-}
-
-impl Changes {
-    /// Nothing changed; the memory is kept.
-    pub fn clear(&mut self) {
-        let Self { device, restarted, inventory, neighbors, retired, interfaces, oper, removed } = self;
-        (*device, *restarted, *inventory, *neighbors, *retired) = (false, false, false, false, false);
-        interfaces.clear();
-        oper.clear();
-        removed.clear();
-    }
-}
-
-struct Device {
-    entry: Arc<Entry>,
-    roster: Arc<Roster>,
-    rows: Vec<Row>,
-    refresh: Refresh,
-    words: DeviceWords,
-    /// The last time that its uptime was told.
-    moment: Option<Moment>,
-}
 
 /// The writer's end of the table.
 pub struct Table {
@@ -165,14 +98,7 @@ impl Table {
 
     fn join(&mut self, id: &DeviceId) -> u32 {
         let entry = Arc::new(Entry::new(id.clone()));
-        let device = Device {
-            roster: entry.roster.load_full(),
-            entry: Arc::clone(&entry),
-            rows: Vec::new(),
-            refresh: Refresh::default(),
-            words: DeviceWords::default(),
-            moment: None,
-        };
+        let device = Device::new(Arc::clone(&entry));
         let number = match self.free.pop() {
             Some(number) => {
                 self.devices[number as usize] = Some(device);
@@ -292,182 +218,6 @@ impl Table {
     fn device_of(&self, slot: Slot) -> Option<&Device> {
         self.devices.get(slot.device as usize)?.as_ref()
     }
-}
-
-impl Device {
-    fn identify(&mut self, identity: &Arc<DeviceIdentity>, changes: &mut Changes) {
-        self.refresh.set_local(identity.address.is_none());
-        if **self.entry.identity.load() != **identity {
-            changes.device = true;
-            self.entry.identity.store(Arc::clone(identity));
-        }
-    }
-
-    /// Replace the roster by this inventory, if it says anything new.
-    fn enlist(
-        &mut self,
-        number: u32,
-        infos: &[Arc<InterfaceInfo>],
-        settings: &Settings,
-        directory: &Directory,
-        changes: &mut Changes,
-    ) {
-        let mut names = HashSet::with_capacity(infos.len());
-        let infos: Box<[_]> = infos.iter().filter(|info| names.insert(Arc::clone(&info.if_name))).cloned().collect();
-        let old = Arc::clone(&self.roster);
-        if old.infos == infos {
-            return;
-        }
-        changes.inventory = true;
-        let same_names =
-            old.infos.len() == infos.len() && old.infos.iter().zip(&infos).all(|(was, is)| was.if_name == is.if_name);
-        let cells = if same_names {
-            Arc::clone(&old.cells)
-        } else {
-            changes.removed.extend(
-                old.infos
-                    .iter()
-                    .filter(|info| !names.contains(&info.if_name))
-                    .map(|info| interface_id(&self.entry.id, info)),
-            );
-            let mut old_rows = std::mem::take(&mut self.rows);
-            let place = |info: &Arc<InterfaceInfo>| old.find(&info.if_name);
-            self.rows = infos
-                .iter()
-                .map(|info| match place(info) {
-                    Some(index) => std::mem::take(&mut old_rows[index]),
-                    None => Row::new(Arc::clone(&info.if_name)),
-                })
-                .collect();
-            let copy = |index: usize| {
-                let cell = InterfaceCell::default();
-                let words = old.cells[index].read();
-                let mut write = cell.write();
-                words.into_iter().enumerate().for_each(|(at, word)| write.set(at, word));
-                drop(write);
-                cell
-            };
-            infos.iter().map(|info| place(info).map(copy).unwrap_or_default()).collect()
-        };
-        for (index, info) in infos.iter().enumerate() {
-            let before = old.find(&info.if_name).map(|index| &old.infos[index]);
-            if before.is_some_and(|before| before.if_index != info.if_index) {
-                self.rows[index].renumbered();
-            }
-            let speed = Speed::resolve(settings, self.entry.id.as_str(), info);
-            if speed != self.rows[index].speed {
-                self.rows[index].set_speed(&cells[index], speed);
-            }
-            if before != Some(info) {
-                changes.interfaces.push(Slot { device: number, interface: index as u32 });
-            }
-        }
-        self.roster = Arc::new(Roster::new(infos, cells, directory.hasher.clone()));
-        self.entry.roster.store(Arc::clone(&self.roster));
-    }
-
-    fn poll(
-        &mut self,
-        number: u32,
-        sample: &Sample,
-        polls: &[InterfacePoll],
-        settings: &Settings,
-        work: &Work,
-        changes: &mut Changes,
-    ) {
-        let now = Moment { at: sample.taken_at, uptime: sample.device_uptime };
-        let ahead = self.first_that_moved(polls, now.at);
-        let Self { roster, rows, refresh, .. } = self;
-        let mut context = Context { now, tolerance: settings.tolerance, refresh, ahead, span: None };
-        let (mut next, mut strangers, mut late, mut hasty) = (0, 0, 0, 0);
-        for poll in polls {
-            let Some(index) = place(rows, roster, next, &poll.if_name) else {
-                strangers += 1;
-                continue;
-            };
-            next = index + 1;
-            let outcome = rows[index].poll(&roster.cells[index], poll, &mut context);
-            match outcome.counters {
-                Fate::Late => late += 1,
-                Fate::Hasty => hasty += 1,
-                Fate::Taken | Fate::None => {}
-            }
-            if outcome.counters != Fate::Late || outcome.oper_changed.is_some() {
-                note(changes, Slot { device: number, interface: index as u32 }, outcome, now.at);
-            }
-        }
-        Work::add(&work.rows, polls.len() as u64);
-        Work::add(&work.strangers, strangers);
-        Work::add(&work.late, late);
-        Work::add(&work.hasty, hasty);
-    }
-
-    /// The previous reading of the first row whose counters moved: the cache was refreshed after it.
-    fn first_that_moved(&mut self, polls: &[InterfacePoll], now: Timestamp) -> Option<Timestamp> {
-        let mut next = 0;
-        polls.iter().find_map(|poll| {
-            let index = place(&mut self.rows, &self.roster, next, &poll.if_name)?;
-            next = index + 1;
-            self.rows[index].moved_since(&self.roster.cells[index], poll, now)
-        })
-    }
-
-    /// What every sample tells of its device: that it answers, or that it does not.
-    fn hear(&mut self, sample: &Sample, changes: &mut Changes) {
-        let at = sample.taken_at;
-        let before = self.words;
-        match &sample.reading {
-            Reading::Unreachable(reason) => {
-                (self.words.health, self.words.unreachable) = (DeviceHealth::Unreachable, Some(*reason));
-            }
-            Reading::Identity(_) | Reading::Inventory(_) | Reading::Poll(_) | Reading::Neighbors(_) => {
-                (self.words.health, self.words.unreachable) = (DeviceHealth::Ok, None);
-                self.words.answered_at = self.words.answered_at.max(Some(at));
-                if let Some(uptime) = sample.device_uptime {
-                    let now = Moment { at, uptime: Some(uptime) };
-                    if self.moment.is_none_or(|earlier| earlier.at <= at) {
-                        let since = self.moment.map(|earlier| algebra::span(earlier, now));
-                        changes.restarted = since == Some(Err(Unknown::Discontinuity));
-                        self.moment = Some(now);
-                        self.words.uptime = Some(uptime);
-                    }
-                }
-            }
-            // A trap shows that the device lives, not that it answers; who sent it nobody has proved.
-            Reading::Event { .. } | Reading::Retired => return,
-        }
-        if before.health != self.words.health {
-            self.words.health_since = Some(at);
-        }
-        changes.device |=
-            (before.health, before.unreachable) != (self.words.health, self.words.unreachable) || changes.restarted;
-        self.words.store(&self.entry.cell);
-    }
-}
-
-/// The row of a name: nearly always the one after the last, as rows come in the same order each time.
-fn place(rows: &mut [Row], roster: &Roster, next: usize, if_name: &Arc<str>) -> Option<usize> {
-    if let Some(row) = rows.get(next) {
-        if Arc::ptr_eq(&row.name, if_name) {
-            return Some(next);
-        }
-        if row.name == *if_name {
-            rows[next].name = Arc::clone(if_name);
-            return Some(next);
-        }
-    }
-    roster.find(if_name)
-}
-
-fn note(changes: &mut Changes, slot: Slot, outcome: Outcome, at: Timestamp) {
-    changes.interfaces.push(slot);
-    if let Some((before, after)) = outcome.oper_changed {
-        changes.oper.push(OperChange { slot, before, after, at });
-    }
-}
-
-fn interface_id(device: &DeviceId, info: &InterfaceInfo) -> InterfaceId {
-    InterfaceId { device: device.clone(), if_name: Arc::clone(&info.if_name) }
 }
 
 fn scale(span: Duration, factor: f64) -> Duration {

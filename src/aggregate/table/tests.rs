@@ -1,7 +1,12 @@
+use std::collections::HashSet;
+
 use super::*;
 use crate::aggregate::SpeedOverride;
 use crate::aggregate::algebra::Clock;
-use crate::fabric::{AdminStatus, Counter, CounterWidth, Counters, Medium, Rate, UnreachableReason, Uptime};
+use crate::fabric::{
+    AdminStatus, Counter, CounterWidth, Counters, DeviceHealth, DeviceIdentity, InterfaceInfo, InterfacePoll, Medium,
+    OperStatus, Rate, Unknown, UnreachableReason, Uptime,
+};
 
 mod devices;
 
