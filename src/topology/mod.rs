@@ -530,12 +530,13 @@ impl Topology {
                 continue;
             }
             let two_ended = a.watched && b.watched;
-            if !two_ended && planned.chassis.is_some() {
-                let near = if a.watched { a } else { b };
-                outside.insert(&near.interface.device);
+            let (near, far) = if a.watched { (a, b) } else { (b, a) };
+            let (near, far) = (&near.interface.device, &far.interface.device);
+            let chassis = planned.chassis.as_ref().filter(|_| !two_ended);
+            if chassis.is_some() {
+                outside.insert(near);
             }
-            let (a, b, chassis) = (&a.interface.device, &b.interface.device, planned.chassis.as_ref());
-            cables.push(groups::Cable { id, a, b, two_ended, chassis: chassis.filter(|_| !two_ended) });
+            cables.push(groups::Cable { id, a: near, b: far, two_ended, chassis });
         }
         let between =
             cables.iter().filter(|cable| cable.two_ended && cable.a != cable.b).map(|cable| (cable.a, cable.b));

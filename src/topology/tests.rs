@@ -1,12 +1,12 @@
 //! Random fabrics described by their own agents in any mix of subtypes and any order: exactly the true links.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::fabric::{ChassisId, Counter, Counters, PortId, Rate, Rates, Unknown};
+use crate::fabric::{ChassisId, PortId};
 
 /// A small generator, so that one seed tells a whole fabric.
 struct Dice(u64);
