@@ -141,15 +141,19 @@ fn packets(state: &InterfaceState, direction: Direction, lost: f64) -> (Rate, bo
     (Rate::Known(all), unicast_only)
 }
 
+/// One look at one interface.
+#[derive(Clone, Copy)]
+pub(super) struct Look<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) now: Timestamp,
+    pub(super) state: &'a InterfaceState,
+    /// The link in it, for its name.
+    pub(super) link: Option<&'a LinkState>,
+}
+
 /// Judge all losses of an interface.
-pub(super) fn look(
-    settings: &Settings,
-    now: Timestamp,
-    state: &InterfaceState,
-    link: Option<&LinkState>,
-    memory: &mut Memory,
-    mut say: impl FnMut(FindingKey, Verdict),
-) {
+pub(super) fn look(at: Look<'_>, memory: &mut Memory, mut say: impl FnMut(FindingKey, Verdict)) {
+    let state = at.state;
     for (loss, slot) in LOSSES.iter().zip(&mut memory.0) {
         let rate = state.rates[loss.counter];
         // The calm path: nothing is lost and nothing was.
@@ -157,18 +161,14 @@ pub(super) fn look(
             continue;
         }
         let mut run = slot.take().unwrap_or_default();
-        let told = run.live.is_some();
-        let verdict = match judge(settings, now, state, *loss, rate, &mut run) {
+        let verdict = match judge(at, *loss, &mut run) {
             Judgement::Calm => None,
             Judgement::Over => Some(Verdict::Absent),
             Judgement::Unknown(why) => Some(Verdict::Unknown(why)),
-            Judgement::Present(live) => {
-                Some(Verdict::Present(Box::new(finding(settings, now, state, link, *loss, rate, live, &run))))
-            }
+            Judgement::Present(live) => Some(Verdict::Present(Box::new(finding(at, *loss, live, &run)))),
         };
         // A run that is over is forgotten; one that is unknown is not.
         *slot = (run.live.is_some() || run.lost > 0.0).then_some(run);
-        debug_assert!(!matches!(verdict, Some(Verdict::Absent)) || told, "only what was told can be over");
         if let Some(verdict) = verdict {
             say(key(state, *loss), verdict);
         }
@@ -179,16 +179,10 @@ fn key(state: &InterfaceState, loss: Loss) -> FindingKey {
     FindingKey { kind: loss.kind, subject: Subject::Interface(state.id.clone()), direction: Some(loss.direction) }
 }
 
-fn judge(
-    settings: &Settings,
-    now: Timestamp,
-    state: &InterfaceState,
-    loss: Loss,
-    rate: Rate,
-    run: &mut Run,
-) -> Judgement {
+fn judge(at: Look<'_>, loss: Loss, run: &mut Run) -> Judgement {
+    let Look { settings, now, state, .. } = at;
     let unknown = |run: &Run, why| if run.live.is_some() { Judgement::Unknown(why) } else { Judgement::Calm };
-    let pps = match rate {
+    let pps = match state.rates[loss.counter] {
         Rate::Known(pps) => pps,
         Rate::Unknown(why) => return unknown(run, why),
     };
@@ -234,18 +228,9 @@ fn thresholds(settings: &Settings, kind: FindingKind) -> Thresholds {
     Thresholds { warning: threshold(warning), critical: threshold(critical) }
 }
 
-#[allow(clippy::too_many_arguments)]
-fn finding(
-    settings: &Settings,
-    now: Timestamp,
-    state: &InterfaceState,
-    link: Option<&LinkState>,
-    loss: Loss,
-    rate: Rate,
-    live: Live,
-    run: &Run,
-) -> Finding {
-    let pps = rate.known().unwrap_or(0.0);
+fn finding(at: Look<'_>, loss: Loss, live: Live, run: &Run) -> Finding {
+    let Look { settings, now, state, link } = at;
+    let pps = state.rates[loss.counter].known().unwrap_or(0.0);
     let (all, unicast_only) = packets(state, loss.direction, pps);
     let share = match all {
         Rate::Known(all) if all > 0.0 => format!(

@@ -209,7 +209,7 @@ impl Detectors {
         }
         if self.settings.drops.enabled {
             let say = |key, verdict| verdicts.push((key, verdict));
-            drops::look(&self.settings.drops, now, state, link, &mut memory.drops, say);
+            drops::look(drops::Look { settings: &self.settings.drops, now, state, link }, &mut memory.drops, say);
         }
         let mut received_elsewhere = None;
         if self.settings.saturation.enabled {

@@ -33,6 +33,12 @@ pub(super) struct Cable<'a> {
     pub(super) chassis: Option<&'a ChassisId>,
 }
 
+/// What tells a device that is only heard of from its namesakes.
+type Chassis<'a> = Option<(u8, &'a [u8])>;
+
+/// A device, watched or only heard of.
+type Node<'a> = (&'a DeviceId, Chassis<'a>);
+
 /// All groups, by name.
 pub(super) fn groups<'a>(
     cables: &[Cable<'a>],
@@ -62,7 +68,7 @@ pub(super) fn groups<'a>(
 }
 
 fn parallel(cables: &[Cable<'_>], tiers: &BTreeMap<&DeviceId, u32>) -> Vec<Group> {
-    type Pair<'a> = (&'a DeviceId, &'a DeviceId, Option<(u8, &'a [u8])>);
+    type Pair<'a> = (&'a DeviceId, &'a DeviceId, Chassis<'a>);
     let mut pairs: BTreeMap<Pair<'_>, Vec<LinkId>> = BTreeMap::new();
     for cable in cables.iter().filter(|cable| cable.a != cable.b) {
         let (one, other) = (cable.a.min(cable.b), cable.a.max(cable.b));
@@ -158,7 +164,7 @@ fn uplinks(cables: &[Cable<'_>], tiers: &BTreeMap<&DeviceId, u32>, parallel: &[G
 /// For each cable: would its loss split what it joins? Rings close through devices that are only heard of, too.
 /// (Tarjan's low links, without recursion, since a hostile fabric may be a very long chain.)
 fn bridges(cables: &[Cable<'_>]) -> Vec<bool> {
-    let mut index: HashMap<(&DeviceId, Option<(u8, &[u8])>), usize> = HashMap::new();
+    let mut index: HashMap<Node<'_>, usize> = HashMap::new();
     let mut beside: Vec<Vec<(usize, usize)>> = Vec::new();
     for (cable, ends) in cables.iter().enumerate() {
         let chassis = ends.chassis.map(|chassis| (chassis.subtype, chassis.value.as_slice()));
@@ -316,12 +322,19 @@ mod tests {
             fn each_cable(ends in prop::collection::vec((0u8..8, 0u8..8), 0..16)) {
                 let ends: Vec<_> = ends.into_iter().filter(|(a, b)| a != b).collect();
                 let names: Vec<DeviceId> = (0..8).map(|n| DeviceId::from(format!("d{n}"))).collect();
-                let id = LinkId::new(&InterfaceId::new("x", "x"), &InterfaceId::new("y", "y"));
-                let cable = |(a, b): &(u8, u8)| Cable {
-                    id: &id, a: &names[usize::from(*a)], b: &names[usize::from(*b)], two_ended: true, chassis: None,
+                let id = |n: usize| LinkId::new(&InterfaceId::new("x", n.to_string()), &InterfaceId::new("y", "y"));
+                let ids: Vec<LinkId> = (0..ends.len()).map(id).collect();
+                let cable = |(n, (a, b)): (usize, &(u8, u8))| Cable {
+                    id: &ids[n], a: &names[usize::from(*a)], b: &names[usize::from(*b)], two_ended: true, chassis: None,
                 };
-                let cables: Vec<_> = ends.iter().map(cable).collect();
+                let cables: Vec<_> = ends.iter().enumerate().map(cable).collect();
                 let found = bridges(&cables);
+                // Where nothing tells the tiers apart, each cable on a ring is told once and no other at all.
+                let groups = groups(&cables, &BTreeMap::new(), &[], |_| None);
+                for (id, bridge) in ids.iter().zip(&found) {
+                    let told = groups.values().filter(|group| group.told.contains(id)).count();
+                    prop_assert_eq!(told, usize::from(!bridge));
+                }
                 for (cut, (a, b)) in ends.iter().enumerate() {
                     let mut reached = BTreeSet::from([*a]);
                     for _ in 0..8 {

@@ -11,6 +11,8 @@ mod edges;
 mod groups;
 mod links;
 mod memory;
+#[cfg(test)]
+mod scenes;
 mod settings;
 mod state;
 #[cfg(test)]

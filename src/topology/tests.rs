@@ -300,7 +300,7 @@ proptest! {
         let mut topology = Topology::new(Settings::default(), None);
         let identities: Vec<_> = (0..3).map(|device| identity(&mut dice, device)).collect();
         for round in 0..3 {
-            for device in 0..3usize {
+            for (device, identity) in identities.iter().enumerate() {
                 let of = rows.iter().filter(|row| row.0 == device && dice.roll(3) > 0);
                 let table: Vec<Neighbor> = of.map(|(_, local, far, far_port, subtype, octets, text)| {
                     let known = *subtype % 2 == 0;
@@ -316,7 +316,7 @@ proptest! {
                     topology.learn_inventory(at(round), &name(device), &inventory(device));
                 }
                 if dice.roll(4) == 0 {
-                    topology.learn_identity(at(round), &name(device), &identities[device]);
+                    topology.learn_identity(at(round), &name(device), identity);
                 }
                 if dice.roll(9) == 0 {
                     topology.forget(at(round), &name(device));
