@@ -47,6 +47,10 @@ pub(super) fn has_cable(info: &InterfaceInfo) -> bool {
     }
 }
 
+/// A port is told by itself only if it went down this recently: one whose link was down for a week and is
+/// forgotten now is no news.
+const FRESH: Duration = Duration::from_secs(3600);
+
 /// A link that is told as down.
 #[derive(Clone, Debug)]
 pub(super) struct Memory {
@@ -210,7 +214,8 @@ pub(super) fn look_at_edge(
 ) -> Option<(FindingKey, Verdict)> {
     let shut = state.admin_status == AdminStatus::Down;
     let down = state.oper_status.is_down();
-    if settings.edge_ports && down && !shut && (*told || (state.seen_up && has_cable(&state.info))) {
+    let fresh = state.oper_changed_at.is_some_and(|changed| now.since(changed) < FRESH);
+    if settings.edge_ports && down && !shut && (*told || (fresh && state.seen_up && has_cable(&state.info))) {
         *told = true;
         let key = edge_key(&state.id);
         return Some((key.clone(), Verdict::Present(Box::new(edge_finding(settings, now, state, key)))));

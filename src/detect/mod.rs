@@ -13,8 +13,6 @@ pub mod link;
 mod phrase;
 pub mod redundancy;
 pub mod saturation;
-#[cfg(test)]
-mod tests;
 mod threshold;
 
 use std::collections::HashMap;
@@ -339,3 +337,6 @@ impl Detectors {
 fn group_over(name: &Arc<str>, memory: &redundancy::Memory) -> Verdicts {
     memory.told().map(|kind| (redundancy::key(kind, name, &memory.device), Verdict::Absent)).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -36,7 +36,8 @@ fn three_digits(value: f64) -> String {
     match value {
         v if v >= 100.0 => format!("{v:.0}"),
         v if v >= 10.0 => format!("{v:.1}"),
-        v if v >= 0.01 || v == 0.0 => format!("{v:.2}"),
+        v if v >= 0.1 || v == 0.0 => format!("{v:.2}"),
+        v if v >= 1e-9 => format!("{v:.*}", (1.0 - v.log10()).ceil() as usize),
         v => format!("{v:.1e}"),
     }
 }
@@ -107,7 +108,8 @@ mod tests {
         assert_eq!(speed(2_500_000_000), "2.5 Gbit/s");
         assert_eq!(packets(1200.0), "1.20 k packets/s");
         assert_eq!(percent(0.96), "96.0 %");
-        assert_eq!(percent(1.2e-5), "1.2e-3 %");
+        assert_eq!(percent(1.2e-5), "0.0012 %");
+        assert_eq!(percent(5e-4), "0.050 %");
         assert_eq!(span(Duration::from_secs(130)), "2 min 10 s");
         assert_eq!(span(Duration::from_millis(400)), "400 ms");
         assert_eq!(list(["a", "b", "c"]), "a, b and c");

@@ -324,6 +324,13 @@ fn a_port_without_a_neighbour_is_told_by_itself_once_it_was_up() {
     let (found, _) = world.found();
     assert_eq!(names(&found), ["LinkDown leaf1:host"]);
     assert_eq!(found["LinkDown leaf1:host"].severity, Severity::Warning);
+    // What is told stays told for as long as it lasts; an old story is not told anew.
+    world.now = world.now + Duration::from_secs(7_200);
+    assert_eq!(names(&world.found().0), ["LinkDown leaf1:host"]);
+    let mut late = World::new();
+    late.set("leaf1", "host", OperStatus::Down);
+    late.now = late.now + Duration::from_secs(7_200);
+    late.assert_calm();
     world.port("leaf1", "host").admin_status = AdminStatus::Down;
     assert_eq!(world.found(), (BTreeMap::new(), vec!["LinkDown leaf1:host".to_owned()]));
     world.assert_calm();
@@ -402,7 +409,7 @@ fn drops_are_told_where_they_are_counted_with_share_and_rate() {
         finding
             .evidence
             .evidence
-            .starts_with("ifOutDiscards 50.0 packets/s by the last two polls: 0.05 % of 100 k packets/s in all"),
+            .starts_with("ifOutDiscards 50.0 packets/s by the last two polls: 0.050 % of 100 k packets/s in all"),
         "{}",
         finding.evidence.evidence
     );

@@ -1,5 +1,7 @@
 //! Random fabrics described by their own agents in any mix of subtypes and any order: exactly the true links.
 
+mod scenes;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::*;
-use crate::fabric::{ChassisId, Counter, Counters, PortId, Rate, Rates, Unknown};
+use super::super::*;
+use crate::fabric::{
+    AdminStatus, ChassisId, Counter, Counters, DeviceHealth, DeviceState, InterfaceState, PortId, Rate, Rates, Unknown,
+};
 
 fn at(secs: i64) -> Timestamp {
     Timestamp::from_secs(1_795_498_200 + secs)
