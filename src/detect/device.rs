@@ -165,10 +165,10 @@ fn unreachable_finding(settings: &Settings, now: Timestamp, state: &DeviceState)
         severity: if alive { Severity::Warning } else { Severity::Critical },
         class: None,
         evidence: Evidence {
-            summary: format!("{id}{address} does not answer"),
+            summary: format!("{id}{address} {}", if alive { "answers, but cannot be read" } else { "does not answer" }),
             cause: format!("{id}: {}.", why.as_str()),
             evidence: format!(
-                "Silent {}. {answered}{}. What its {} interfaces do is unknown.",
+                "Without a reading {}. {answered}{}. What its {} interfaces do is unknown.",
                 phrase::since(state.health_since, now),
                 up.unwrap_or_default(),
                 state.interfaces,

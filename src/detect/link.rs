@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::fabric::{
     AdminStatus, DeviceHealth, EndState, Evidence, Finding, FindingKey, FindingKind, InterfaceId, InterfaceInfo,
-    InterfaceState, LinkHealth, LinkId, OperStatus, Severity, Subject, Timestamp, Unknown, UnreachableReason, Verdict,
+    InterfaceState, LinkHealth, LinkId, OperStatus, Severity, Subject, Timestamp, Unknown, Verdict,
 };
 use crate::topology::{EndReport, LinkReport};
 
@@ -130,7 +130,7 @@ impl End<'_> {
             None => String::new(),
         };
         let (oper, admin) = (self.state.oper_status.as_str(), self.report.admin_status.as_str());
-        format!("{name} is {oper}{since} (ifAdminStatus {admin})")
+        format!("{name} is {oper}{since}, ifAdminStatus {admin}")
     }
 }
 
@@ -188,11 +188,8 @@ fn cause(ends: &[End<'_>; 2], shut: &[&End<'_>]) -> String {
             if !far.state.end.watched {
                 format!("{near} lost it; {far_name} is not watched: the cable, or {} itself is off.", far_name.device)
             } else if far.report.device == DeviceHealth::Unreachable {
-                let why = far.report.unreachable.unwrap_or(UnreachableReason::Timeout).as_str();
-                format!(
-                    "{near} lost it and {} does not answer ({why}): {} itself may have failed.",
-                    far_name.device, far_name.device
-                )
+                let device = &far_name.device;
+                format!("{near} lost it and {device} does not answer: {device} itself may have failed.")
             } else if far.state.oper_status.is_up() {
                 format!(
                     "Only {near} lost it, {far_name} says up: one fibre or one optic fails in one direction, or {far_name} has yet to notice."
