@@ -1,6 +1,18 @@
-//! Packets lost, as a share of all packets, by class.
+//! Packets lost, as a share of all packets, by class (draft-ietf-opsawg-discardmodel): discards are
+//! congestion, errors are corruption. Each is told at the interface that counts it.
+//!
+//! One lost packet in a quiet interval makes a high share and means nothing: a run of lossy readings must have
+//! lost a few before it is told.
 
 use std::time::Duration;
+
+use crate::fabric::{
+    Counter, Direction, DropClass, Evidence, Finding, FindingKey, FindingKind, InterfaceState, LinkState, Rate,
+    Severity, Subject, Timestamp, Unknown, Verdict,
+};
+
+use super::phrase;
+use super::threshold::{Judgement, Live, Threshold, Thresholds, settle};
 
 /// `[detect.drops]`
 #[derive(Clone, Debug, PartialEq)]
@@ -15,8 +27,18 @@ pub struct Settings {
     pub corruption_warning: f64,
     /// ... and critical.
     pub corruption_critical: f64,
+    /// A share below its threshold times this counts as over (0 to 1).
+    pub clear_below: f64,
     /// Fewer lost packets per second than this are never told.
     pub minimum_pps: f64,
+    /// Fewer discards per second than this in the direction in are never told: devices count there what was not
+    /// for them (unknown protocols, other VLANs) along with what they had no buffer for.
+    pub minimum_in_discards_pps: f64,
+    /// Fewer lost packets than this in one run of lossy readings are never told.
+    pub minimum_packets: f64,
+    /// Lost packets per second from which it is a warning where the device does not count its packets, so that
+    /// the share is not known.
+    pub warning_pps_without_packets: f64,
     /// How long it must last before anybody is told.
     pub pending_for: Duration,
     /// How long it must be gone before it counts as resolved.
@@ -31,9 +53,256 @@ impl Default for Settings {
             congestion_critical: 1e-2,
             corruption_warning: 1e-5,
             corruption_critical: 1e-3,
+            clear_below: 0.5,
             minimum_pps: 0.1,
+            minimum_in_discards_pps: 1.0,
+            minimum_packets: 3.0,
+            warning_pps_without_packets: 10.0,
             pending_for: Duration::ZERO,
             keep_firing_for: Duration::from_secs(60),
         }
+    }
+}
+
+/// What is looked at, in the order of the slots of [`Memory`].
+const LOSSES: [Loss; 4] = [
+    Loss { kind: FindingKind::DropsCongestion, direction: Direction::Out, counter: Counter::OutDiscards },
+    Loss { kind: FindingKind::DropsCongestion, direction: Direction::In, counter: Counter::InDiscards },
+    Loss { kind: FindingKind::DropsCorruption, direction: Direction::In, counter: Counter::InErrors },
+    Loss { kind: FindingKind::DropsCorruption, direction: Direction::Out, counter: Counter::OutErrors },
+];
+
+#[derive(Clone, Copy)]
+struct Loss {
+    kind: FindingKind,
+    direction: Direction,
+    counter: Counter,
+}
+
+/// A run of readings that lose packets.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Run {
+    live: Option<Live>,
+    /// How many were lost in it, at least.
+    lost: f64,
+    /// The last reading that was counted.
+    counted_at: Option<Timestamp>,
+}
+
+/// The losses of one interface that are told or may be soon.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Memory([Option<Run>; LOSSES.len()]);
+
+impl Memory {
+    pub(super) fn is_calm(&self) -> bool {
+        self.0.iter().all(Option::is_none)
+    }
+
+    /// This was told before a restart.
+    pub(super) fn prime(&mut self, kind: FindingKind, direction: Direction) {
+        for (loss, run) in LOSSES.iter().zip(&mut self.0) {
+            if loss.kind == kind && loss.direction == direction {
+                *run = Some(Run { live: Some(Live::PRIMED), ..Run::default() });
+            }
+        }
+    }
+
+    /// What is told now.
+    pub(super) fn told(&self) -> impl Iterator<Item = (FindingKind, Direction)> + '_ {
+        let told = LOSSES.iter().zip(&self.0).filter(|(_, run)| run.is_some_and(|run| run.live.is_some()));
+        told.map(|(loss, _)| (loss.kind, loss.direction))
+    }
+}
+
+/// Packets that went in this direction, per second, those lost among them, and whether only unicast is known.
+fn packets(state: &InterfaceState, direction: Direction, lost: f64) -> (Rate, bool) {
+    let (unicast, others) = match direction {
+        Direction::In => (Counter::InUcastPkts, [Counter::InMulticastPkts, Counter::InBroadcastPkts]),
+        Direction::Out => (Counter::OutUcastPkts, [Counter::OutMulticastPkts, Counter::OutBroadcastPkts]),
+    };
+    let mut unicast_only = false;
+    let mut all = match state.rates[unicast] {
+        Rate::Known(pps) => pps,
+        unknown => return (unknown, false),
+    };
+    for other in others {
+        match state.rates[other] {
+            Rate::Known(pps) => all += pps,
+            // 32-bit tables lack them; then the share is of what is counted, and says so.
+            Rate::Unknown(Unknown::Missing) => unicast_only = true,
+            unknown => return (unknown, false),
+        }
+    }
+    // RFC 2863 counts what was lost on the way out among the packets out, on the way in not; not all agents do.
+    let all = match direction {
+        Direction::In => all + lost,
+        Direction::Out => all.max(lost),
+    };
+    (Rate::Known(all), unicast_only)
+}
+
+/// One look at one interface.
+#[derive(Clone, Copy)]
+pub(super) struct Look<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) now: Timestamp,
+    pub(super) state: &'a InterfaceState,
+    /// The link in it, for its name.
+    pub(super) link: Option<&'a LinkState>,
+}
+
+/// Judge all losses of an interface.
+pub(super) fn look(at: Look<'_>, memory: &mut Memory, mut say: impl FnMut(FindingKey, Verdict)) {
+    let state = at.state;
+    for (loss, slot) in LOSSES.iter().zip(&mut memory.0) {
+        let rate = state.rates[loss.counter];
+        // The calm path: nothing is lost and nothing was.
+        if slot.is_none() && rate.known().is_none_or(|pps| pps == 0.0) {
+            continue;
+        }
+        let mut run = slot.take().unwrap_or_default();
+        let verdict = match judge(at, *loss, &mut run) {
+            Judgement::Calm => None,
+            Judgement::Over => Some(Verdict::Absent),
+            Judgement::Unknown(why) => Some(Verdict::Unknown(why)),
+            Judgement::Present(live) => Some(Verdict::Present(Box::new(finding(at, *loss, live, &run)))),
+        };
+        // A run that is over is forgotten; one that is unknown is not.
+        *slot = (run.live.is_some() || run.lost > 0.0).then_some(run);
+        if let Some(verdict) = verdict {
+            say(key(state, *loss), verdict);
+        }
+    }
+}
+
+fn key(state: &InterfaceState, loss: Loss) -> FindingKey {
+    FindingKey { kind: loss.kind, subject: Subject::Interface(state.id.clone()), direction: Some(loss.direction) }
+}
+
+fn judge(at: Look<'_>, loss: Loss, run: &mut Run) -> Judgement {
+    let Look { settings, now, state, .. } = at;
+    let unknown = |run: &Run, why| if run.live.is_some() { Judgement::Unknown(why) } else { Judgement::Calm };
+    let pps = match state.rates[loss.counter] {
+        Rate::Known(pps) => pps,
+        Rate::Unknown(why) => return unknown(run, why),
+    };
+    let minimum = match loss.counter {
+        Counter::InDiscards => settings.minimum_in_discards_pps.max(settings.minimum_pps),
+        _ => settings.minimum_pps,
+    };
+    let level = match packets(state, loss.direction, pps).0 {
+        _ if pps < minimum => None,
+        Rate::Known(all) => {
+            let share = if all > 0.0 { pps / all } else { 0.0 };
+            thresholds(settings, loss.kind).level(share, run.live.map(|live| live.severity))
+        }
+        Rate::Unknown(Unknown::Missing) => (pps >= settings.warning_pps_without_packets).then_some(Severity::Warning),
+        Rate::Unknown(why) => return unknown(run, why),
+    };
+    // Discards in may be traffic that was not for this port: worth a look, never worth waking up for.
+    let level = if loss.counter == Counter::InDiscards { level.min(Some(Severity::Warning)) } else { level };
+    if level.is_none() {
+        run.lost = 0.0;
+        run.counted_at = None;
+        return settle(now, None, &mut run.live);
+    }
+    // The first reading of a run covers an interval that is not known here, but no poll is shorter than a second.
+    let read_at = state.polled_at.unwrap_or(now);
+    match run.counted_at {
+        None => run.lost += pps,
+        Some(before) => run.lost += pps * read_at.since(before).as_secs_f64(),
+    }
+    run.counted_at = Some(read_at);
+    if run.live.is_none() && run.lost < settings.minimum_packets {
+        return Judgement::Calm;
+    }
+    settle(now, level, &mut run.live)
+}
+
+fn thresholds(settings: &Settings, kind: FindingKind) -> Thresholds {
+    let threshold = |from: f64| Threshold { from, until: from * settings.clear_below };
+    let (warning, critical) = match kind {
+        FindingKind::DropsCongestion => (settings.congestion_warning, settings.congestion_critical),
+        _ => (settings.corruption_warning, settings.corruption_critical),
+    };
+    Thresholds { warning: threshold(warning), critical: threshold(critical) }
+}
+
+fn finding(at: Look<'_>, loss: Loss, live: Live, run: &Run) -> Finding {
+    let Look { settings, now, state, link } = at;
+    let pps = state.rates[loss.counter].known().unwrap_or(0.0);
+    let (all, unicast_only) = packets(state, loss.direction, pps);
+    let share = match all {
+        Rate::Known(all) if all > 0.0 => format!(
+            "{} of {} {}",
+            phrase::percent(pps / all),
+            phrase::packets(all),
+            if unicast_only { "(unicast only, the device counts no other)" } else { "in all" }
+        ),
+        Rate::Known(_) => "no packets beside them".to_owned(),
+        Rate::Unknown(why) => format!("their share is unknown, for the packet counts are ({})", why.as_str()),
+    };
+    let far = link.map(|link| {
+        let (a, b) = (&link.a.end.interface, &link.b.end.interface);
+        if *a == state.id { b } else { a }
+    });
+    let id = &state.id;
+    let lost = phrase::packets(pps);
+    let class = if loss.kind == FindingKind::DropsCongestion { DropClass::Congestion } else { DropClass::Corruption };
+    let towards = far.map(|far| format!(" to {far}")).unwrap_or_default();
+    let from = far.map(|far| format!(" from {far}")).unwrap_or_default();
+    let (what, cause, action) = match (class, loss.direction) {
+        (DropClass::Congestion, Direction::Out) => (
+            format!("discards {lost} on the way out{towards}"),
+            match state.utilization_out {
+                Rate::Known(used) if used < 0.8 => format!(
+                    "Its output queue overflows at {} utilisation: bursts shorter than a poll, or a shaper or queue smaller than the port.",
+                    phrase::percent(used)
+                ),
+                _ => "More packets want out than the port can send; its queue is full.".to_owned(),
+            },
+            "Look at bursts and queue settings, spread the load, or add capacity.",
+        ),
+        (DropClass::Congestion, _) => (
+            format!("discards {lost} of what it receives{from}"),
+            "No buffer on the way in, or packets that this port does not take (an unknown VLAN or protocol)."
+                .to_owned(),
+            "Compare VLANs and protocols at both ends, then look at the device's buffers and CPU.",
+        ),
+        (_, Direction::In) => (
+            format!("receives {lost} damaged{from}"),
+            "Damage on the way: a dirty or failing optic, a bad cable, or a duplex mismatch.".to_owned(),
+            "Clean and swap the optics and the cable of this link, and compare speed and duplex at both ends.",
+        ),
+        (_, Direction::Out) => (
+            format!("fails to send {lost}{towards}"),
+            "The port itself cannot send them: a transmitter or driver fault, or collisions.".to_owned(),
+            "Look at the port's hardware counters and the device's log, and compare duplex at both ends.",
+        ),
+    };
+    let parts = [Counter::FcsErrors, Counter::AlignmentErrors, Counter::SymbolErrors, Counter::LateCollisions];
+    let parts = parts.into_iter().filter(|_| class == DropClass::Corruption).filter_map(|counter| {
+        let pps = state.rates[counter].known().filter(|pps| *pps > 0.0)?;
+        Some(format!("; {} {}/s", counter.as_str(), pps.round().max(1.0)))
+    });
+    Finding {
+        key: key(state, loss),
+        severity: live.severity,
+        class: Some(class),
+        evidence: Evidence {
+            summary: format!("{id}{} {what}", phrase::alias(&state.info)),
+            cause,
+            evidence: format!(
+                "{} {lost} by the last two polls: {share}; at least {:.0} lost {}{}.",
+                loss.counter.as_str(),
+                run.lost,
+                phrase::since(live.since, now),
+                parts.collect::<String>(),
+            ),
+            action: action.to_owned(),
+        },
+        observed_at: state.polled_at.unwrap_or(now),
+        pending_for: settings.pending_for,
+        keep_firing_for: settings.keep_firing_for,
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! - **Uplinks** of a device are its links to a strictly higher tier. A device without any (nothing tells the
 //!   tiers apart, or it hangs below its equals) takes the links to its equals that lie on a ring: those have
-//!   another way round.
+//!   another way round. (A tree of equals doubles nothing that we could see; role labels help.)
 //! - A link between equals is **told** by one of its ends alone: by the one that has no way up where the other
 //!   has one; else by the one with the fewest planned ways (it has the most to lose), then by name.
 //! - A device with a single way up counts its links to equals as further ways (two leaves with an uplink each
@@ -25,12 +25,19 @@ use super::{DeclaredGroup, Group};
 pub(super) struct Cable<'a> {
     pub(super) id: &'a LinkId,
     pub(super) a: &'a DeviceId,
+    /// The end that is not watched, if one is not.
     pub(super) b: &'a DeviceId,
     /// Both ends are watched.
     pub(super) two_ended: bool,
-    /// What tells the far device of a one-sided link from its namesakes.
+    /// What tells `b` from its namesakes, where it is not a device that we watch.
     pub(super) chassis: Option<&'a ChassisId>,
 }
+
+/// What tells a device that is only heard of from its namesakes.
+type Chassis<'a> = Option<(u8, &'a [u8])>;
+
+/// A device, watched or only heard of.
+type Node<'a> = (&'a DeviceId, Chassis<'a>);
 
 /// All groups, by name.
 pub(super) fn groups<'a>(
@@ -61,7 +68,7 @@ pub(super) fn groups<'a>(
 }
 
 fn parallel(cables: &[Cable<'_>], tiers: &BTreeMap<&DeviceId, u32>) -> Vec<Group> {
-    type Pair<'a> = (&'a DeviceId, &'a DeviceId, Option<(u8, &'a [u8])>);
+    type Pair<'a> = (&'a DeviceId, &'a DeviceId, Chassis<'a>);
     let mut pairs: BTreeMap<Pair<'_>, Vec<LinkId>> = BTreeMap::new();
     for cable in cables.iter().filter(|cable| cable.a != cable.b) {
         let (one, other) = (cable.a.min(cable.b), cable.a.max(cable.b));
@@ -95,11 +102,11 @@ struct Ways<'a> {
 }
 
 fn uplinks(cables: &[Cable<'_>], tiers: &BTreeMap<&DeviceId, u32>, parallel: &[Group]) -> Vec<Group> {
-    let cables: Vec<&Cable<'_>> = cables.iter().filter(|cable| cable.two_ended && cable.a != cable.b).collect();
     let tier = |device| tiers.get(device).copied().unwrap_or(0);
-    let bridges = bridges(&cables);
+    let bridges = bridges(cables);
+    let counts = |cable: &&Cable<'_>| cable.two_ended && cable.a != cable.b;
     let mut ways: BTreeMap<&DeviceId, Ways<'_>> = BTreeMap::new();
-    for (index, cable) in cables.iter().enumerate() {
+    for (index, cable) in cables.iter().enumerate().filter(|(_, cable)| counts(cable)) {
         let (a, b) = (tier(cable.a), tier(cable.b));
         if a != b {
             let ways = ways.entry(if a < b { cable.a } else { cable.b }).or_default();
@@ -112,7 +119,7 @@ fn uplinks(cables: &[Cable<'_>], tiers: &BTreeMap<&DeviceId, u32>, parallel: &[G
         }
     }
     // Who tells of a link between equals.
-    for cable in &cables {
+    for cable in cables.iter().filter(counts) {
         let has = |device| ways.get(device).is_some_and(|ways: &Ways<'_>| ways.beside.contains(cable.id));
         if !has(cable.a) {
             continue;
@@ -154,14 +161,15 @@ fn uplinks(cables: &[Cable<'_>], tiers: &BTreeMap<&DeviceId, u32>, parallel: &[G
     groups
 }
 
-/// For each cable: would its loss split what it joins? (Tarjan's low links, without recursion, since a hostile
-/// fabric may be a very long chain.)
-fn bridges(cables: &[&Cable<'_>]) -> Vec<bool> {
-    let mut index: HashMap<&DeviceId, usize> = HashMap::new();
+/// For each cable: would its loss split what it joins? Rings close through devices that are only heard of, too.
+/// (Tarjan's low links, without recursion, since a hostile fabric may be a very long chain.)
+fn bridges(cables: &[Cable<'_>]) -> Vec<bool> {
+    let mut index: HashMap<Node<'_>, usize> = HashMap::new();
     let mut beside: Vec<Vec<(usize, usize)>> = Vec::new();
     for (cable, ends) in cables.iter().enumerate() {
-        let [a, b] = [ends.a, ends.b].map(|device| {
-            *index.entry(device).or_insert_with(|| {
+        let chassis = ends.chassis.map(|chassis| (chassis.subtype, chassis.value.as_slice()));
+        let [a, b] = [(ends.a, None), (ends.b, chassis)].map(|node| {
+            *index.entry(node).or_insert_with(|| {
                 beside.push(Vec::new());
                 beside.len() - 1
             })
@@ -314,12 +322,19 @@ mod tests {
             fn each_cable(ends in prop::collection::vec((0u8..8, 0u8..8), 0..16)) {
                 let ends: Vec<_> = ends.into_iter().filter(|(a, b)| a != b).collect();
                 let names: Vec<DeviceId> = (0..8).map(|n| DeviceId::from(format!("d{n}"))).collect();
-                let id = LinkId::new(&InterfaceId::new("x", "x"), &InterfaceId::new("y", "y"));
-                let cable = |(a, b): &(u8, u8)| Cable {
-                    id: &id, a: &names[usize::from(*a)], b: &names[usize::from(*b)], two_ended: true, chassis: None,
+                let id = |n: usize| LinkId::new(&InterfaceId::new("x", n.to_string()), &InterfaceId::new("y", "y"));
+                let ids: Vec<LinkId> = (0..ends.len()).map(id).collect();
+                let cable = |(n, (a, b)): (usize, &(u8, u8))| Cable {
+                    id: &ids[n], a: &names[usize::from(*a)], b: &names[usize::from(*b)], two_ended: true, chassis: None,
                 };
-                let cables: Vec<_> = ends.iter().map(cable).collect();
-                let found = bridges(&cables.iter().collect::<Vec<_>>());
+                let cables: Vec<_> = ends.iter().enumerate().map(cable).collect();
+                let found = bridges(&cables);
+                // Where nothing tells the tiers apart, each cable on a ring is told once and no other at all.
+                let groups = groups(&cables, &BTreeMap::new(), &[], |_| None);
+                for (id, bridge) in ids.iter().zip(&found) {
+                    let told = groups.values().filter(|group| group.told.contains(id)).count();
+                    prop_assert_eq!(told, usize::from(!bridge));
+                }
                 for (cut, (a, b)) in ends.iter().enumerate() {
                     let mut reached = BTreeSet::from([*a]);
                     for _ in 0..8 {

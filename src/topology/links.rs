@@ -124,6 +124,7 @@ impl Links {
             planned.link.a.watched |= a.watched;
             planned.link.b.watched |= b.watched;
             planned.link.known_since = known.link.known_since;
+            planned.link.heard_at = known.link.heard_at;
         }
         let ends = [planned.link.a.clone(), planned.link.b.clone()];
         let ports: Vec<InterfaceId> = ends.into_iter().filter(|end| end.watched).map(|end| end.interface).collect();

@@ -11,124 +11,28 @@ mod edges;
 mod groups;
 mod links;
 mod memory;
+mod plan;
 mod settings;
 mod state;
-#[cfg(test)]
-mod tests;
 mod tiers;
+mod weigh;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::fabric::{
-    AdminStatus, DeviceHealth, DeviceId, DeviceIdentity, DeviceState, GroupKind, GroupState, InterfaceId,
-    InterfaceInfo, InterfaceState, LinkEnd, LinkHealth, LinkId, LinkState, Neighbor, OperStatus, Timestamp,
-    UnreachableReason,
+    DeviceId, DeviceIdentity, GroupState, InterfaceId, InterfaceInfo, LinkHealth, LinkId, LinkState, Neighbor,
+    OperStatus, Timestamp,
 };
 
-use claims::{Claims, Pairing};
+use claims::Claims;
 use directory::{Directory, Shift};
 use edges::Edges;
 use links::{Links, Planned};
 
 pub use memory::{Memory, RememberedDevice, RememberedLink};
+pub use plan::{Change, EndReport, Group, GroupReport, Link, LinkReport, View};
 pub use settings::{DeclaredGroup, Settings};
-
-/// A planned link: heard of by one end at least, or declared, and not given up since.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Link {
-    /// Its name.
-    pub id: LinkId,
-    /// The end that sorts first.
-    pub a: LinkEnd,
-    /// The other.
-    pub b: LinkEnd,
-    /// When we first knew of it.
-    pub known_since: Timestamp,
-    /// When a neighbour table last held it; none for a declared link.
-    pub heard_at: Option<Timestamp>,
-    /// Since when the ends that speak do not hear it any more; none while one does.
-    pub missing_since: Option<Timestamp>,
-}
-
-/// Links that stand in for each other.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Group {
-    /// `leaf1 uplinks`, `leaf1 - spine1 parallel`, or the operator's name.
-    pub name: Arc<str>,
-    /// What kind of doubling.
-    pub kind: GroupKind,
-    /// The device whose doubling it is; none for a declared one.
-    pub device: Option<DeviceId>,
-    /// All its links, sorted.
-    pub planned: Vec<LinkId>,
-    /// Those of `planned` whose loss this group tells. A link may lie in the groups of both its ends and in a
-    /// parallel one; of these exactly one tells, so that one cut is one finding. Declared groups tell all.
-    pub told: Vec<LinkId>,
-    /// What the lines have in common and could lose together, by the operator's word.
-    pub shared_risk: Vec<String>,
-}
-
-/// What has changed since the last [`Topology::settle`].
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Change {
-    /// Links that are new.
-    pub appeared: Vec<LinkId>,
-    /// Links that are no more, those replaced among them.
-    pub gone: Vec<LinkId>,
-    /// `(old, new)`: the same cable under a new name, or another cable in the same port. Alerts may follow.
-    pub replaced: Vec<(LinkId, LinkId)>,
-    /// Groups that are new or have other members.
-    pub groups_changed: Vec<Arc<str>>,
-    /// Groups that are no more, with their device.
-    pub groups_gone: Vec<(Arc<str>, Option<DeviceId>)>,
-}
-
-/// How the topology looks into the core: by two questions.
-#[derive(Clone, Copy)]
-pub struct View<'a> {
-    /// What is known of an interface.
-    pub interface: &'a dyn Fn(&InterfaceId) -> Option<InterfaceState>,
-    /// What is known of a device.
-    pub device: &'a dyn Fn(&DeviceId) -> Option<DeviceState>,
-}
-
-/// A link's state with what explains it.
-#[derive(Clone, Debug)]
-pub struct LinkReport {
-    /// The state that readers get.
-    pub state: LinkState,
-    /// More on the end `a`.
-    pub a: EndReport,
-    /// More on the end `b`.
-    pub b: EndReport,
-}
-
-/// What more is known of one end.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct EndReport {
-    /// What the operator wants of the port.
-    pub admin_status: AdminStatus,
-    /// When the port's state last changed while we watched.
-    pub oper_changed_at: Option<Timestamp>,
-    /// Does its device answer?
-    pub device: DeviceHealth,
-    /// Why it does not.
-    pub unreachable: Option<UnreachableReason>,
-}
-
-/// A group's state with what explains it.
-#[derive(Clone, Debug)]
-pub struct GroupReport {
-    /// The state that readers get.
-    pub state: GroupState,
-    /// Its links, in the order of `state.planned`.
-    pub members: Vec<LinkState>,
-    /// As [`Group::told`].
-    pub told: Vec<LinkId>,
-    /// As [`Group::shared_risk`].
-    pub shared_risk: Vec<String>,
-}
 
 /// The graph of the fabric as planned, learnt from neighbour tables.
 #[derive(Debug, Default)]
@@ -401,78 +305,6 @@ impl Topology {
         self.stale_groups || self.links.changed() || self.next_deadline().is_some_and(|at| at <= now)
     }
 
-    /// Bring the links in these ports in line with what is claimed.
-    fn weigh(&mut self, now: Timestamp, dirty: BTreeSet<InterfaceId>) {
-        let mut queue: Vec<InterfaceId> = dirty.into_iter().collect();
-        // Each port is looked at once, and once more for each link that is given up for another; the bound only
-        // keeps a mistake here from hanging the process.
-        let mut budget = 8 * (queue.len() + 8);
-        while let Some(port) = queue.pop() {
-            budget -= 1;
-            if budget == 0 {
-                break;
-            }
-            if self.directory.get(&port.device).is_none() {
-                continue;
-            }
-            let known = self.links.at(&port);
-            let two = known.and_then(|known| known.watched_far(&port)).cloned();
-            let one = known.filter(|_| two.is_none()).map(|known| known.far(&port).clone());
-            match self.claims.pairing(&port, one.as_ref()) {
-                Pairing::Two(far) => {
-                    if two.as_ref() != Some(&far) {
-                        let others = [&port, &far].map(|end| self.links.at(end)?.watched_far(end).cloned());
-                        queue.extend(others.into_iter().flatten().filter(|other| *other != port && *other != far));
-                        self.links.plan(Planned::two(&port, &far, now));
-                    }
-                    for end in [&port, &far] {
-                        self.links.confirm(end, self.claims.announced_at(end));
-                        self.stale_groups |= self.edges.remove(end);
-                    }
-                }
-                Pairing::One(far) => {
-                    let same = known.is_some_and(|known| known.link.id == LinkId::new(&port, &far.announced));
-                    if !same && !self.stands_by_its_words(&port) {
-                        queue.extend(two);
-                        self.links.plan(Planned::one(&port, &far.announced, far.chassis, now));
-                    }
-                    self.links.confirm(&port, None);
-                }
-                Pairing::Shared | Pairing::Stale => self.give_up_at(&port, &mut queue),
-                Pairing::Nothing => match two {
-                    Some(far) if self.stands_by_its_words(&far) => self.links.confirm(&port, None),
-                    Some(far) if self.claims.hears(&far) => self.give_up_at(&port, &mut queue),
-                    far => {
-                        let tells = |port: &InterfaceId| self.claims.has_table(&port.device);
-                        if tells(&port) || far.as_ref().is_some_and(tells) {
-                            self.links.miss(&port, now);
-                        }
-                    }
-                },
-            }
-        }
-    }
-
-    fn give_up_at(&mut self, port: &InterfaceId, queue: &mut Vec<InterfaceId>) {
-        let Some(planned) = self.links.at(port).filter(|planned| !planned.is_declared()) else { return };
-        queue.extend(planned.watched_far(port).cloned());
-        let id = planned.link.id.clone();
-        self.links.give_up(&id);
-    }
-
-    /// The port's table cannot be understood any more, but says of the far end the very same as when it could:
-    /// so it is the same far end, if that one does not say otherwise.
-    fn stands_by_its_words(&self, port: &InterfaceId) -> bool {
-        let Some(planned) = self.links.at(port) else { return false };
-        let Some(far) = planned.watched_far(port) else { return false };
-        let [of_a, of_b] = &planned.hears;
-        let (here, there) = if planned.link.a.interface == *port { (of_a, of_b) } else { (of_b, of_a) };
-        let still = |port, said: &Option<InterfaceId>| {
-            said.as_ref().is_some_and(|announced| self.claims.still_hears(port, announced))
-        };
-        still(port, here) && (!self.claims.hears(far) || still(far, there))
-    }
-
     /// An Ethernet port that is up and hears nobody, on a device that would tell.
     fn leads_out(&self, now: Timestamp, port: &InterfaceId) -> bool {
         let Some(device) = self.directory.get(&port.device) else { return false };
@@ -530,12 +362,13 @@ impl Topology {
                 continue;
             }
             let two_ended = a.watched && b.watched;
-            if !two_ended && planned.chassis.is_some() {
-                let near = if a.watched { a } else { b };
-                outside.insert(&near.interface.device);
+            let (near, far) = if a.watched { (a, b) } else { (b, a) };
+            let (near, far) = (&near.interface.device, &far.interface.device);
+            let chassis = planned.chassis.as_ref().filter(|_| !two_ended);
+            if chassis.is_some() {
+                outside.insert(near);
             }
-            let (a, b, chassis) = (&a.interface.device, &b.interface.device, planned.chassis.as_ref());
-            cables.push(groups::Cable { id, a, b, two_ended, chassis: chassis.filter(|_| !two_ended) });
+            cables.push(groups::Cable { id, a: near, b: far, two_ended, chassis });
         }
         let between =
             cables.iter().filter(|cable| cable.two_ended && cable.a != cable.b).map(|cable| (cable.a, cable.b));
@@ -561,3 +394,6 @@ impl Topology {
         self.groups = groups;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,12 +1,14 @@
 //! Random fabrics described by their own agents in any mix of subtypes and any order: exactly the true links.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod scenes;
+
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::fabric::{ChassisId, Counter, Counters, PortId, Rate, Rates, Unknown};
+use crate::fabric::{ChassisId, PortId};
 
 /// A small generator, so that one seed tells a whole fabric.
 struct Dice(u64);
@@ -300,7 +302,7 @@ proptest! {
         let mut topology = Topology::new(Settings::default(), None);
         let identities: Vec<_> = (0..3).map(|device| identity(&mut dice, device)).collect();
         for round in 0..3 {
-            for device in 0..3usize {
+            for (device, identity) in identities.iter().enumerate() {
                 let of = rows.iter().filter(|row| row.0 == device && dice.roll(3) > 0);
                 let table: Vec<Neighbor> = of.map(|(_, local, far, far_port, subtype, octets, text)| {
                     let known = *subtype % 2 == 0;
@@ -316,7 +318,7 @@ proptest! {
                     topology.learn_inventory(at(round), &name(device), &inventory(device));
                 }
                 if dice.roll(4) == 0 {
-                    topology.learn_identity(at(round), &name(device), &identities[device]);
+                    topology.learn_identity(at(round), &name(device), identity);
                 }
                 if dice.roll(9) == 0 {
                     topology.forget(at(round), &name(device));

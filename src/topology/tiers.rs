@@ -18,8 +18,7 @@ const ROLES: [(&[&str], u32); 4] = [
 
 /// The tier that the role label gives; none without one that is known.
 pub(super) fn tier_of_role(identity: &DeviceIdentity) -> Option<u32> {
-    let Some(role) = identity.labels.get("role") else { return None };
-    let role = role.trim().to_lowercase();
+    let role = identity.labels.get("role")?.trim().to_lowercase();
     ROLES.iter().find(|(names, _)| names.contains(&role.as_str())).map(|(_, tier)| *tier)
 }
 
