@@ -19,6 +19,8 @@ pub mod get;
 pub mod message;
 pub mod notification;
 pub mod oid;
+#[cfg(test)]
+mod proving;
 pub mod session;
 pub mod table;
 pub mod usm;
