@@ -72,6 +72,8 @@ fn usual_identifiers_are_inline() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn arcs_survive(arcs in arcs()) {
         let oid = Oid::from_arcs(&arcs).unwrap();
