@@ -19,8 +19,6 @@ pub mod get;
 pub mod message;
 pub mod notification;
 pub mod oid;
-#[cfg(test)]
-mod proving;
 pub mod session;
 pub mod table;
 pub mod usm;
@@ -37,3 +35,6 @@ pub use session::{Access, Expired, Outcome, Patience, Request, RequestError, Req
 pub use table::{Limits, Pace, Progress, Row, TablePlan, TableWalk};
 pub use usm::{LocalEngine, UserKeys};
 pub use value::{Value, VarBind, VarBindIter, VarBinds};
+
+#[cfg(test)]
+mod proving;
