@@ -180,28 +180,30 @@ impl LocalPorts {
     ///
     /// A port's own words come first: its id, read as its subtype says (interface name, alias, MAC address;
     /// local and absent subtypes as a name), then its description; a word counts only if it fits exactly
-    /// one interface. What no word finds is the interface whose ifIndex is the port's number, but only on
-    /// devices where words do not show that numbers are something else, and never an interface that words
-    /// gave to another port.
+    /// one interface. What no word finds may be the interface whose ifIndex is the port's local id (where
+    /// that is digits), else the one whose ifIndex is the port's number: each only on devices where the ports
+    /// that words did find do not show the contrary, and never an interface that words gave to another port.
     pub fn join(ports: &BTreeMap<u32, LocalPort>, inventory: &[Arc<InterfaceInfo>]) -> Self {
         let words = Words::of(inventory);
         let by_index: HashMap<u32, Arc<str>> =
             inventory.iter().map(|info| (info.if_index, info.if_name.clone())).collect();
         let mut by_number: BTreeMap<u32, Arc<str>> = BTreeMap::new();
-        let (mut agree, mut differ) = (0usize, 0usize);
+        // Ports found by words whose number (or id) is the ifIndex, less those where it is not.
+        let (mut numbers, mut ids) = (0i64, 0i64);
         for (&number, port) in ports {
             if let Some(info) = words.find(port) {
                 by_number.insert(number, info.if_name.clone());
-                if info.if_index == number { agree += 1 } else { differ += 1 }
+                numbers += if info.if_index == number { 1 } else { -1 };
+                ids += port.digits().map_or(0, |id| if info.if_index == id { 1 } else { -1 });
             }
         }
-        let numbers_are_indexes = agree >= differ;
-        if numbers_are_indexes {
-            let taken: HashSet<Arc<str>> = by_number.values().cloned().collect();
-            for &number in ports.keys() {
-                if let Some(name) = by_index.get(&number).filter(|name| !taken.contains(*name)) {
-                    by_number.entry(number).or_insert_with(|| name.clone());
-                }
+        let numbers_are_indexes = numbers >= 0;
+        let taken: HashSet<Arc<str>> = by_number.values().cloned().collect();
+        for (&number, port) in ports {
+            let by_id = port.digits().filter(|_| ids >= 0).and_then(|id| by_index.get(&id));
+            let found = by_id.or_else(|| by_index.get(&number).filter(|_| numbers_are_indexes));
+            if let Some(name) = found.filter(|name| !taken.contains(*name)) {
+                by_number.entry(number).or_insert_with(|| name.clone());
             }
         }
         let ids = by_number
@@ -226,6 +228,13 @@ impl LocalPorts {
 }
 
 impl LocalPort {
+    /// A local id that is nothing but a number.
+    fn digits(&self) -> Option<u32> {
+        let text = clean(&self.id);
+        let is_number = self.subtype_or_guess() == PORT_LOCAL && text.bytes().all(|octet| octet.is_ascii_digit());
+        is_number.then(|| text.parse().ok())?
+    }
+
     /// Agents that leave the subtype out mean a MAC address where it is six octets that are no text, else a
     /// name of their own.
     fn subtype_or_guess(&self) -> u8 {
@@ -303,7 +312,7 @@ pub fn neighbors(
         addresses_of.entry(*index).or_default().push(*address);
     }
     let mut unusable = 0;
-    let mut newest: BTreeMap<(Arc<str>, Vec<u8>, Vec<u8>), Neighbor> = BTreeMap::new();
+    let mut newest = BTreeMap::new();
     // In the order of time marks: a later row takes the place of an earlier one.
     for (index, row) in rows {
         let Some(local) = ports.interface(index.port).filter(|_| !row.chassis.is_empty() && !row.port.is_empty())

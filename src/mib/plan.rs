@@ -73,6 +73,9 @@ pub enum RowRefused {
 /// One cell of a row: what the column holds, or none where the answer did not have it.
 pub type Cell<'a> = Option<Value<'a>>;
 
+/// A counter by its object's name, with its value or the reason why there is none.
+pub type Explained = (&'static str, Result<u64, Unusable>);
+
 impl PollPlan {
     /// Choose, from an inventory, the one before it (for counters that stand still), and the optional columns
     /// that the device has.
@@ -167,11 +170,7 @@ impl PollPlan {
 
     /// Every counter that a row should have, by the name of the object that was read (or, where the device
     /// has none, that should have been), with its value or the reason why there is none.
-    pub fn explain(
-        &self,
-        if_index: u32,
-        cells: &[Cell<'_>],
-    ) -> Result<Vec<(&'static str, Result<u64, Unusable>)>, RowRefused> {
+    pub fn explain(&self, if_index: u32, cells: &[Cell<'_>]) -> Result<Vec<Explained>, RowRefused> {
         let interface = self.vouched(if_index, cells)?;
         let mut told = Vec::new();
         self.each_counter(interface, cells, |object, reading| {

@@ -57,10 +57,13 @@ fn a_port_is_found_by_any_of_its_words() {
 }
 
 #[test]
-fn digits_are_not_a_name() {
-    // Interface 501 is called `2` here: that local id `2` means it is only a coincidence.
-    let text = PORTS.replace("4|0/1", "4|2") + &local(502, Some(7), "2", "");
-    assert_eq!(interface(&ports(&text), 502), Some("0/2"), "by its number");
+fn digits_are_an_index_and_not_a_name() {
+    // Interface 501 is called `502` here: that the local id is `502` too is a coincidence.
+    let text = PORTS.replace("4|0/1", "4|502") + &local(17, Some(7), "502", "");
+    assert_eq!(interface(&ports(&text), 17), Some("0/2"));
+    // Words show on another port that ids of digits are not indexes here.
+    let text = text + &local(18, Some(7), "501", "0/3");
+    assert_eq!(interface(&ports(&text), 17), None);
 }
 
 #[test]
