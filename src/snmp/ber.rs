@@ -5,6 +5,7 @@
 //! allocated. Writing gives the shortest form.
 
 use std::fmt;
+use std::ops::Range;
 
 use super::oid::OidError;
 
@@ -167,6 +168,12 @@ impl<'a> Reader<'a> {
     pub(super) fn integer32(&mut self) -> Result<i32, DecodeError> {
         i32::try_from(self.integer()?).map_err(|_| DecodeError::BadInteger)
     }
+}
+
+/// Where a part that was borrowed from `whole` lies in it.
+pub(super) fn range_within(whole: &[u8], part: &[u8]) -> Range<usize> {
+    let start = (part.as_ptr() as usize).saturating_sub(whole.as_ptr() as usize).min(whole.len());
+    start..(start + part.len()).min(whole.len())
 }
 
 /// Two's complement, padded or not; none where empty or wider than 64 bits.

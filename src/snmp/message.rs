@@ -270,6 +270,8 @@ pub struct V3Message<'a> {
     pub usm: UsmParameters<'a>,
     /// What it carries.
     pub data: ScopedData<'a>,
+    /// All of it, without what may follow it in the datagram: what the MAC is about.
+    pub(super) whole: &'a [u8],
 }
 
 /// Any message.
@@ -284,19 +286,29 @@ pub enum Message<'a> {
 /// Take a datagram apart. Bytes behind the message are ignored. Where a community message's end is cut
 /// off, the bindings that arrived whole stand, and their iterator ends with the error.
 pub fn decode(datagram: &[u8]) -> Result<Message<'_>, DecodeError> {
-    let (mut message, cut) = Reader::new(datagram).enter(tag::SEQUENCE)?;
+    let mut outside = Reader::new(datagram);
+    let (mut message, cut) = outside.enter(tag::SEQUENCE)?;
     let version = match message.integer()? {
         0 => Version::V1,
         1 => Version::V2c,
         3 if cut => return Err(DecodeError::Truncated),
-        3 => return decode_v3(message).map(Message::V3),
+        3 => {
+            let whole = &datagram[..datagram.len() - outside.rest().len()];
+            return decode_v3(message, whole).map(Message::V3);
+        }
         other => return Err(DecodeError::UnknownVersion(other)),
     };
     let community = message.expect(tag::OCTET_STRING)?;
     Ok(Message::Community(CommunityMessage { version, community, body: decode_body(&mut message)? }))
 }
 
-fn decode_v3(mut message: Reader<'_>) -> Result<V3Message<'_>, DecodeError> {
+/// Whether a datagram claims to be of version 3.
+pub(super) fn is_v3(datagram: &[u8]) -> bool {
+    let version = Reader::new(datagram).enter(tag::SEQUENCE).and_then(|(mut message, _)| message.integer());
+    version == Ok(3)
+}
+
+fn decode_v3<'a>(mut message: Reader<'a>, whole: &'a [u8]) -> Result<V3Message<'a>, DecodeError> {
     let mut global = Reader::new(message.expect(tag::SEQUENCE)?);
     let msg_id = global.integer32()?;
     let max_size = u32::try_from(global.integer32()?).map_err(|_| DecodeError::BadInteger)?;
@@ -328,7 +340,7 @@ fn decode_v3(mut message: Reader<'_>) -> Result<V3Message<'_>, DecodeError> {
         message.expect(tag::SEQUENCE)?;
         ScopedData::Plain(&whole[..whole.len() - message.rest().len()])
     };
-    Ok(V3Message { msg_id, max_size, flags, usm, data })
+    Ok(V3Message { msg_id, max_size, flags, usm, data, whole })
 }
 
 impl<'a> ScopedPdu<'a> {
@@ -385,10 +397,15 @@ pub fn encode_community<'v>(
     varbinds: impl IntoIterator<Item = VarBind<'v>>,
     out: &mut Vec<u8>,
 ) {
+    put_community(version, community, |out| put_pdu(header, varbinds, out), out);
+}
+
+/// A message of version 1 or 2c around what `put_pdu` writes.
+pub(super) fn put_community(version: Version, community: &[u8], put_pdu: impl FnOnce(&mut Vec<u8>), out: &mut Vec<u8>) {
     let message = ber::open(out, tag::SEQUENCE);
     ber::put_integer(out, version.number());
     ber::put(out, tag::OCTET_STRING, community);
-    put_pdu(header, varbinds, out);
+    put_pdu(out);
     ber::close(out, message);
 }
 
@@ -429,7 +446,7 @@ pub(super) fn open_pdu(header: PduHeader, out: &mut Vec<u8>) -> ber::Mark {
     pdu
 }
 
-fn put_varbinds<'v>(varbinds: impl IntoIterator<Item = VarBind<'v>>, out: &mut Vec<u8>) {
+pub(super) fn put_varbinds<'v>(varbinds: impl IntoIterator<Item = VarBind<'v>>, out: &mut Vec<u8>) {
     let list = ber::open(out, tag::SEQUENCE);
     varbinds.into_iter().for_each(|varbind| varbind.put(out));
     ber::close(out, list);

@@ -76,8 +76,7 @@ impl<'a> Value<'a> {
         matches!(self, Self::NoSuchObject | Self::NoSuchInstance | Self::EndOfMibView)
     }
 
-    /// From a tag and the content behind it.
-    pub(super) fn from_element(tag: u8, content: &'a [u8]) -> Self {
+    fn from_element(tag: u8, content: &'a [u8]) -> Self {
         let narrow = || ber::unsigned(content).and_then(|value| u32::try_from(value).ok());
         let value = match tag {
             tag::COUNTER32 => narrow().map(Self::Counter32),
@@ -96,6 +95,17 @@ impl<'a> Value<'a> {
             _ => None,
         };
         value.unwrap_or(Self::Unsupported { tag, content })
+    }
+
+    /// From its encoding, which must be all there is; what cannot be read is kept as it is.
+    pub(super) fn decode(encoded: &'a [u8]) -> Self {
+        match Reader::new(encoded).element() {
+            Ok((tag, content)) => Self::from_element(tag, content),
+            Err(_) => Self::Unsupported {
+                tag: encoded.first().copied().unwrap_or(0),
+                content: encoded.get(1..).unwrap_or_default(),
+            },
+        }
     }
 
     /// The length of its encoded content.
@@ -172,22 +182,24 @@ pub struct VarBind<'a> {
     pub value: Value<'a>,
 }
 
-impl<'a> VarBind<'a> {
-    /// One of them, from the content of its SEQUENCE.
+/// A binding whose value has not been looked at.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RawVarBind<'a> {
+    pub(super) name: OidRef<'a>,
+    /// The encoded value, tag and all.
+    pub(super) value: &'a [u8],
+}
+
+impl<'a> RawVarBind<'a> {
+    /// From the content of its SEQUENCE.
     fn decode(content: &'a [u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(content);
         let name = OidRef::from_bytes(reader.expect(tag::OBJECT_IDENTIFIER)?)?;
-        let after = reader.rest();
-        let value = match reader.element() {
-            Ok((tag, content)) => Value::from_element(tag, content),
-            Err(_) => Value::Unsupported {
-                tag: after.first().copied().unwrap_or(0),
-                content: after.get(1..).unwrap_or_default(),
-            },
-        };
-        Ok(Self { name, value })
+        Ok(Self { name, value: reader.rest() })
     }
+}
 
+impl<'a> VarBind<'a> {
     /// How many bytes it takes on the wire.
     pub(super) fn size(&self) -> usize {
         let content = self.content_size();
@@ -225,6 +237,17 @@ impl<'a> VarBinds<'a> {
         self.bytes.is_empty()
     }
 
+    /// Whether the list ends before its end: what is here is right, and there was more.
+    pub fn is_cut(&self) -> bool {
+        let mut reader = Reader::new(self.bytes);
+        while !reader.is_empty() {
+            if reader.element().is_err() {
+                return true;
+            }
+        }
+        self.cut
+    }
+
     /// The encoded list, for those that keep positions within it.
     pub(super) fn bytes(&self) -> &'a [u8] {
         self.bytes
@@ -247,15 +270,14 @@ pub struct VarBindIter<'a> {
     cut: bool,
 }
 
-impl<'a> Iterator for VarBindIter<'a> {
-    type Item = Result<VarBind<'a>, DecodeError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
+impl<'a> VarBindIter<'a> {
+    /// The next one, with its value left as it is.
+    pub(super) fn next_raw(&mut self) -> Option<Result<RawVarBind<'a>, DecodeError>> {
         if self.reader.is_empty() {
             return std::mem::take(&mut self.cut).then_some(Err(DecodeError::Truncated));
         }
         match self.reader.element() {
-            Ok((tag::SEQUENCE, content)) => Some(VarBind::decode(content)),
+            Ok((tag::SEQUENCE, content)) => Some(RawVarBind::decode(content)),
             Ok((found, _)) => Some(Err(DecodeError::UnexpectedTag { expected: tag::SEQUENCE, found })),
             Err(error) => {
                 // Without a frame there is no next one.
@@ -263,5 +285,14 @@ impl<'a> Iterator for VarBindIter<'a> {
                 Some(Err(error))
             }
         }
+    }
+}
+
+impl<'a> Iterator for VarBindIter<'a> {
+    type Item = Result<VarBind<'a>, DecodeError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let raw = self.next_raw()?;
+        Some(raw.map(|raw| VarBind { name: raw.name, value: Value::decode(raw.value) }))
     }
 }
