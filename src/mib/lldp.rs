@@ -334,10 +334,10 @@ pub fn neighbors(
 }
 
 /// lldpLocChassisId with its subtype, where the device has both.
-pub fn local_chassis(subtype_value: Option<&Value<'_>>, id_value: Option<&Value<'_>>) -> Option<ChassisId> {
-    let value = id_octets(id_value?);
-    let subtype = subtype(subtype_value?);
-    (!value.is_empty() && subtype != 0).then_some(ChassisId { subtype, value })
+pub fn local_chassis(subtype: u32, id: &[u8]) -> Option<ChassisId> {
+    let subtype = u8::try_from(subtype).ok().filter(|&subtype| subtype != 0)?;
+    let value = id[..id.len().min(ID_MAX)].to_vec();
+    (!value.is_empty()).then_some(ChassisId { subtype, value })
 }
 
 fn subtype(value: &Value<'_>) -> u8 {
