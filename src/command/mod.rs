@@ -1,1 +1,7 @@
-//! (room under construction)
+//! The commands that people type: one file each.
+
+mod device;
+pub mod poll;
+pub mod record;
+
+pub use device::{DeviceArgs, FromConfig};

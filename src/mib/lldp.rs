@@ -333,6 +333,29 @@ pub fn neighbors(
     (newest.into_values().collect(), unusable)
 }
 
+/// What a neighbour calls itself: its name, else its chassis id in words.
+pub fn device_text(neighbor: &Neighbor) -> String {
+    if neighbor.sys_name.is_empty() { id_text(&neighbor.chassis_id.value) } else { neighbor.sys_name.clone() }
+}
+
+/// What a neighbour calls its port: the id where that is a name, the description where the id is a MAC address
+/// or a number of its own and there is a description.
+pub fn port_text(neighbor: &Neighbor) -> String {
+    let PortId { subtype, value } = &neighbor.port_id;
+    let id = id_text(value);
+    let says_nothing = *subtype == PORT_MAC_ADDRESS || id.bytes().all(|octet| octet.is_ascii_digit());
+    if says_nothing && !neighbor.port_descr.is_empty() { neighbor.port_descr.clone() } else { id }
+}
+
+/// Octets as text where they are text, else in hexadecimal with colons.
+fn id_text(octets: &[u8]) -> String {
+    let printable = octets.iter().all(|octet| (0x20..0x7f).contains(octet));
+    if printable && !octets.is_empty() {
+        return clean(octets);
+    }
+    octets.iter().map(|octet| format!("{octet:02x}")).collect::<Vec<_>>().join(":")
+}
+
 /// lldpLocChassisId with its subtype, where the device has both.
 pub fn local_chassis(subtype: u32, id: &[u8]) -> Option<ChassisId> {
     let subtype = u8::try_from(subtype).ok().filter(|&subtype| subtype != 0)?;

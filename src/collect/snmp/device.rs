@@ -22,6 +22,7 @@ use std::time::Duration;
 use super::client::{Client, reason};
 use super::door::{Door, Doors, Status, View};
 use super::facts::{self, Facts};
+use super::look;
 use super::names::{NameChange, Names};
 use super::schedule::{Ticks, Wish, retry_after};
 use super::stats::{Stats, add, count};
@@ -36,7 +37,7 @@ use crate::mib::lldp::{self, LocalPort, LocalPorts, RemoteIndex, RemoteRow};
 use crate::mib::plan::PollPlan;
 use crate::mib::{Column, system, value};
 use crate::snmp::table::WalkEnd;
-use crate::snmp::{Access, Limits, Pace, Patience, Progress, TablePlan, TableWalk};
+use crate::snmp::{Access, Limits, Pace, Patience, Progress, RequestError, TablePlan, TableWalk};
 
 /// How often the inventory is read where nothing tells of a change.
 const INVENTORY_EVERY: Duration = Duration::from_secs(60);
@@ -305,8 +306,19 @@ impl Device {
                 let now = clock::now();
                 (self.inventory_at, self.neighbors_at) = (now + INVENTORY_EVERY, now + NEIGHBORS_EVERY);
             }
-            Err(error) => self.failed(reason(&error)),
+            Err(error) => self.unanswered(&error).await,
         }
+    }
+
+    /// No answer at all; if it is because nothing listens there, say so.
+    async fn unanswered(&mut self, error: &RequestError) {
+        let mut reason = reason(error);
+        if let (UnreachableReason::Timeout, Some(client)) = (reason, &self.client)
+            && look::nothing_listens(client.address(), self.access.clone()).await
+        {
+            reason = UnreachableReason::Refused;
+        }
+        self.failed(reason);
     }
 
     fn identified(&mut self, facts: Facts) {
@@ -354,7 +366,7 @@ impl Device {
                 self.inventory_at = now;
                 self.neighbors_at = now;
             }
-            Err(error) => self.failed(reason(&error)),
+            Err(error) => self.unanswered(&error).await,
         }
     }
 
@@ -450,7 +462,7 @@ impl Device {
         match end {
             WalkEnd::Failed(error) if seen.answers == 0 => {
                 count(&stats.polls_failed);
-                return self.failed(reason(&error));
+                return self.unanswered(&error).await;
             }
             WalkEnd::Complete => {}
             _ => count(&stats.polls_truncated),
@@ -652,7 +664,7 @@ fn fell(before: Uptime, now: Uptime, elapsed: Duration) -> bool {
 }
 
 /// The first address of `host:port`, IPv4 before IPv6 where a name has both.
-pub(super) async fn resolve(address: &str) -> Option<SocketAddr> {
+pub async fn resolve(address: &str) -> Option<SocketAddr> {
     let found = tokio::net::lookup_host(address).await.ok()?;
     found.min_by_key(SocketAddr::is_ipv6)
 }

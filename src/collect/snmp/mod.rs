@@ -16,6 +16,7 @@ mod client;
 mod device;
 mod door;
 mod facts;
+pub mod look;
 mod names;
 mod poller;
 mod schedule;
@@ -24,7 +25,7 @@ mod walks;
 mod wire;
 
 pub use client::{Client, reason};
-pub use device::NameSink;
+pub use device::{NameSink, resolve};
 pub use door::{Poke, View};
 pub use facts::Facts;
 pub use names::{NameChange, Names};
