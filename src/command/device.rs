@@ -108,8 +108,9 @@ impl DeviceArgs {
 fn password(which: &str, text: Option<&String>, variable: Option<&str>) -> Result<Secret, String> {
     let secret = match (text, variable) {
         (Some(text), _) => text.clone(),
-        (None, Some(variable)) => std::env::var(variable)
-            .map_err(|_| format!("--{which}-password-env: there is no environment variable {variable} (or it is no text)"))?,
+        (None, Some(variable)) => std::env::var(variable).map_err(|_| {
+            format!("--{which}-password-env: there is no environment variable {variable} (or it is no text)")
+        })?,
         (None, None) => {
             return Err(format!("--{which}-protocol needs --{which}-password or --{which}-password-env"));
         }
@@ -293,7 +294,9 @@ mod tests {
         assert_eq!(*by_community.credentials, Credentials::Community(Secret::new("public")));
         assert_eq!((by_community.timeout, by_community.retries), (Duration::from_millis(500), 0));
 
-        let by_user = target("h --v3-user u --auth-protocol sha-256 --auth-password authpass1 --priv-protocol AES --priv-password privpass1");
+        let by_user = target(
+            "h --v3-user u --auth-protocol sha-256 --auth-password authpass1 --priv-protocol AES --priv-password privpass1",
+        );
         let user = User {
             name: "u".into(),
             auth: Some((AuthProtocol::Sha256, Secret::new("authpass1"))),

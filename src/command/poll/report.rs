@@ -189,10 +189,18 @@ impl Report {
     }
 
     fn interfaces(&self, rates: bool) -> String {
-        let traffic = if rates { ["in bit/s", "out bit/s", "in %", "out %", "in pkt/s", "out pkt/s"] } else { ["in octets", "out octets", "", "", "in unicast", "out unicast"] };
+        let traffic = if rates {
+            ["in bit/s", "out bit/s", "in %", "out %", "in pkt/s", "out pkt/s"]
+        } else {
+            ["in octets", "out octets", "", "", "in unicast", "out unicast"]
+        };
         let losses = if rates { ["discards/s", "errors/s"] } else { ["discards in/out", "errors in/out"] };
-        let heads: Vec<&str> =
-            ["#", "interface", "alias", "state", "speed"].into_iter().chain(traffic).chain(losses).filter(|head| !head.is_empty()).collect();
+        let heads: Vec<&str> = ["#", "interface", "alias", "state", "speed"]
+            .into_iter()
+            .chain(traffic)
+            .chain(losses)
+            .filter(|head| !head.is_empty())
+            .collect();
         let mut table = plain(&heads);
         for column in table.column_iter_mut().skip(4) {
             column.set_cell_alignment(CellAlignment::Right);
@@ -229,7 +237,9 @@ impl Report {
                 *by.entry((name, why)).or_default() += 1;
             }
         }
-        by.into_iter().map(|((name, why), on)| format!("{name} on {on} of {} interfaces ({why})", self.interfaces.len())).collect()
+        by.into_iter()
+            .map(|((name, why), on)| format!("{name} on {on} of {} interfaces ({why})", self.interfaces.len()))
+            .collect()
     }
 }
 
@@ -314,7 +324,9 @@ fn rate(before: Option<&PolledRow>, after: &PolledRow, counter: Counter, speed_b
             // One wrap, if the speed leaves no room for two and enough for one.
             let most = speed_bps.map(|speed| speed as f64 / 8.0 * seconds);
             match most {
-                Some(most) if matches!(counter, Counter::InOctets | Counter::OutOctets) && wrapped <= most && most < WRAP => {
+                Some(most)
+                    if matches!(counter, Counter::InOctets | Counter::OutOctets) && wrapped <= most && most < WRAP =>
+                {
                     wrapped
                 }
                 _ => return Rate::Unknown(Unknown::Ambiguous),
@@ -346,7 +358,13 @@ fn scaled(value: f64) -> String {
         .find(|(factor, _)| value >= *factor)
         .map_or((1.0, "".into()), |(factor, prefix)| (factor, prefix.into()));
     let value = value / factor;
-    let digits = if value >= 100.0 || value.fract() == 0.0 { 0 } else if value >= 10.0 { 1 } else { 2 };
+    let digits = if value >= 100.0 || value.fract() == 0.0 {
+        0
+    } else if value >= 10.0 {
+        1
+    } else {
+        2
+    };
     format!("{value:.digits$}{prefix}")
 }
 

@@ -10,7 +10,9 @@ fn masked(text: &str) -> String {
         let tag: u8 = fields[1].trim_end_matches('x').parse().unwrap();
         let value = match (tag, fields[1].ends_with('x')) {
             (_, true) => Recorded::Octets(
-                (0..fields[2].len() / 2).map(|at| u8::from_str_radix(&fields[2][at * 2..at * 2 + 2], 16).unwrap()).collect(),
+                (0..fields[2].len() / 2)
+                    .map(|at| u8::from_str_radix(&fields[2][at * 2..at * 2 + 2], 16).unwrap())
+                    .collect(),
             ),
             (4, false) => Recorded::Octets(fields[2].as_bytes().to_vec()),
             _ => Recorded::Plain(fields[2].to_owned()),
