@@ -240,6 +240,11 @@ impl ProgressLine {
         }
     }
 
+    /// A stage of reading, and how many rows it has come to.
+    pub(super) fn stage(&mut self, stage: &str, rows: usize) {
+        self.tell(&if rows == 0 { format!("{stage} ...") } else { format!("{stage}: {rows}") });
+    }
+
     pub(super) fn clear(&mut self) {
         if std::mem::take(&mut self.shown) {
             let _ = write!(std::io::stderr(), "\r\x1b[K");

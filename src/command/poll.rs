@@ -65,32 +65,26 @@ pub fn run(args: Args, from_config: FromConfig) -> ExitCode {
 async fn poll(args: &Args, target: &crate::collect::Target) -> Result<(), String> {
     let (mut client, stats, access) = device::connect(target).await?;
     let mut line = ProgressLine::new();
-    let mut tell = |stage: &str, rows: usize| {
-        line.tell(&if rows == 0 { format!("{stage} ...") } else { format!("{stage}: {rows}") });
-    };
-    let survey = Survey::take(&mut client, &stats, &mut tell).await;
-    let mut survey = match survey {
+    let mut survey = match Survey::take(&mut client, &stats, &mut |stage, rows| line.stage(stage, rows)).await {
         Ok(survey) => survey,
         Err(error) => return Err(device::explain(error, target, &client, access).await),
     };
     let mut before = None;
     let mut due = tokio::time::Instant::now();
     for nth in 1..=args.count {
-        let polled = match survey.poll(&mut client, &mut tell).await {
+        let polled = match survey.poll(&mut client, &mut |stage, rows| line.stage(stage, rows)).await {
             Ok(polled) => polled,
             Err(error) => return Err(device::explain(error, target, &client, access).await),
         };
         if nth > 1 || args.count == 1 {
-            tell("", 0);
+            line.clear();
             let report = report::Report::new(client.address(), &survey, &polled, before.as_ref());
-            // The line is drawn over by nothing else.
-            anstream::eprint!("{}", if std::io::IsTerminal::is_terminal(&std::io::stderr()) { "\r\x1b[K" } else { "" });
             report.print(args.format, args.count > 1)?;
         }
         before = Some(polled);
         if nth < args.count {
             due += args.interval;
-            tell(&format!("reading {nth} of {}", args.count), 0);
+            line.stage(&format!("reading {nth} of {} done, waiting", args.count), 0);
             tokio::time::sleep_until(due).await;
         }
     }

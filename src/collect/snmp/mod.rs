@@ -33,3 +33,6 @@ pub use poller::{Poller, Progress, Who};
 pub use stats::Stats;
 pub use walks::{Step, Table, Walk};
 pub use wire::Wire;
+
+#[cfg(test)]
+mod tests;

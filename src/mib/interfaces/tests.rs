@@ -114,7 +114,8 @@ fn the_object_to_believe() {
     let wide = |value| Ok((value, Bits64));
     let narrow = |value| Ok((value, Bits32));
     // (before, 64-bit, 32-bit) -> choice
-    let table: [(Option<(Reading, Reading)>, Reading, Reading, Choice); 11] = [
+    type Both = (Reading, Reading);
+    let table: [(Option<Both>, Reading, Reading, Choice); 11] = [
         (None, NONE, NONE, Choice::Neither),
         (None, wide(5), NONE, Choice::Wide),
         (None, NONE, narrow(5), Choice::Narrow),
