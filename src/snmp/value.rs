@@ -229,7 +229,7 @@ impl<'a> VarBinds<'a> {
     /// Each in turn. One that has no readable name is an error in its place, and the rest follow it; where
     /// the list itself is cut off, the error is the last item.
     pub fn iter(&self) -> VarBindIter<'a> {
-        VarBindIter { reader: Reader::new(self.bytes), cut: self.cut }
+        VarBindIter { reader: Reader::new(self.bytes), cut: self.cut, broken: false }
     }
 
     /// Whether there are none.
@@ -268,12 +268,19 @@ impl<'a> IntoIterator for VarBinds<'a> {
 pub struct VarBindIter<'a> {
     reader: Reader<'a>,
     cut: bool,
+    broken: bool,
 }
 
 impl<'a> VarBindIter<'a> {
+    /// Whether the list turned out to be cut off.
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken
+    }
+
     /// The next one, with its value left as it is.
     pub(super) fn next_raw(&mut self) -> Option<Result<RawVarBind<'a>, DecodeError>> {
         if self.reader.is_empty() {
+            self.broken |= self.cut;
             return std::mem::take(&mut self.cut).then_some(Err(DecodeError::Truncated));
         }
         match self.reader.element() {
@@ -281,7 +288,7 @@ impl<'a> VarBindIter<'a> {
             Ok((found, _)) => Some(Err(DecodeError::UnexpectedTag { expected: tag::SEQUENCE, found })),
             Err(error) => {
                 // Without a frame there is no next one.
-                (self.reader, self.cut) = (Reader::new(&[]), false);
+                (self.reader, self.cut, self.broken) = (Reader::new(&[]), false, true);
                 Some(Err(error))
             }
         }

@@ -7,11 +7,10 @@ use super::authentication::AuthKey;
 use super::clock::TIME_WINDOW;
 use super::key::EngineKeys;
 use super::privacy::Salts;
-use super::seal::{Envelope, Sealed, open, seal, verify};
+use super::seal::{Envelope, seal, verify};
 use super::{Report, UserKeys};
 use crate::fabric::Timestamp;
 use crate::snmp::message::{PduHeader, PduKind, ScopedData, ScopedPdu, V3Message, put_pdu};
-use crate::snmp::notification::Rejected;
 use crate::snmp::oid::Oid;
 use crate::snmp::value::{Value, VarBind};
 
@@ -96,8 +95,7 @@ impl Authority {
         &mut self,
         now: Timestamp,
         msg_id: i32,
-        user: &UserKeys,
-        keys: &EngineKeys,
+        (user, keys): (&UserKeys, &EngineKeys),
         context: (&[u8], &[u8]),
         put_pdu: impl FnOnce(&mut Vec<u8>),
         out: &mut Vec<u8>,

@@ -87,10 +87,15 @@ impl UserKeys {
         self.privacy.is_some()
     }
 
+    /// The authentication key for one engine.
+    pub(in crate::snmp) fn localize_auth(&self, engine_id: &[u8]) -> Option<AuthKey> {
+        self.auth.as_ref().map(|master| AuthKey::new(master.protocol, master.localize(engine_id).bytes()))
+    }
+
     /// The keys for one engine.
     pub(in crate::snmp) fn localize(&self, engine_id: &[u8]) -> EngineKeys {
         EngineKeys {
-            auth: self.auth.as_ref().map(|master| AuthKey::new(master.protocol, master.localize(engine_id).bytes())),
+            auth: self.localize_auth(engine_id),
             privacy: self.privacy.as_ref().map(|(protocol, master)| privacy_key(*protocol, master, engine_id)),
         }
     }
