@@ -207,7 +207,10 @@ impl Listener {
             Received::Discovery => {}
             Received::Rejected(why) => count(match why {
                 Rejected::Undecodable(_) => &self.stats.undecodable,
-                Rejected::UnknownCommunity | Rejected::UnknownUser | Rejected::UnsupportedSecurityLevel => {
+                Rejected::UnknownCommunity
+                | Rejected::UnknownUser
+                | Rejected::UnknownEngine
+                | Rejected::UnsupportedSecurityLevel => {
                     &self.stats.refused
                 }
                 Rejected::WrongDigest | Rejected::DecryptionError => &self.stats.forged,
