@@ -104,6 +104,16 @@ fn user(auth: &str, privacy: &str) -> Arc<Credentials> {
     }))
 }
 
+/// A user that the agent knows and lets see nothing without encryption.
+fn authenticated_only() -> Arc<Credentials> {
+    Arc::new(Credentials::User(User {
+        name: "watcher".into(),
+        auth: Some((AuthProtocol::Sha1, Secret::new("authpass123"))),
+        privacy: None,
+        context: String::new(),
+    }))
+}
+
 fn target(address: &str, credentials: Arc<Credentials>) -> Target {
     Target {
         address: address.into(),
@@ -254,6 +264,7 @@ async fn what_does_not_answer_says_why() {
     for (address, credentials, reason) in [
         (agent.address(), community("wrong"), UnreachableReason::Timeout),
         (agent.address(), user("wrong-pass", "privpass123"), UnreachableReason::Authentication),
+        (agent.address(), authenticated_only(), UnreachableReason::Authentication),
         (dead, community("public"), UnreachableReason::Refused),
         ("no-such-host.invalid:161".into(), community("public"), UnreachableReason::NameResolution),
     ] {

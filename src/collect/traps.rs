@@ -210,9 +210,7 @@ impl Listener {
                 Rejected::UnknownCommunity
                 | Rejected::UnknownUser
                 | Rejected::UnknownEngine
-                | Rejected::UnsupportedSecurityLevel => {
-                    &self.stats.refused
-                }
+                | Rejected::UnsupportedSecurityLevel => &self.stats.refused,
                 Rejected::WrongDigest | Rejected::DecryptionError => &self.stats.forged,
                 Rejected::NotInTimeWindow => &self.stats.outside_time_window,
                 Rejected::NotANotification => &self.stats.not_notifications,

@@ -211,7 +211,7 @@ pub(super) async fn explain(error: RequestError, target: &Target, client: &Clien
             let waited = target.timeout.as_secs_f64() * f64::from(tries);
             let may_be = match &*target.credentials {
                 Credentials::Community(_) => "dead, filtered, or the wrong community",
-                Credentials::User(_) => "dead, filtered, or not speaking SNMPv3",
+                Credentials::User(_) => "dead, filtered, not speaking SNMPv3, or a wrong privacy password",
             };
             format!("no answer to {tries} tries in {waited:.1} s ({may_be})")
         }

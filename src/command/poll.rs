@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use super::device::{self, DeviceArgs, FromConfig, ProgressLine};
+use crate::collect::snmp::AskError;
 use crate::collect::snmp::look::Survey;
 
 /// Look at one device: its interfaces, their counters, its neighbours.
@@ -67,7 +68,13 @@ async fn poll(args: &Args, target: &crate::collect::Target) -> Result<(), String
     let mut line = ProgressLine::new();
     let mut survey = match Survey::take(&mut client, &stats, &mut |stage, rows| line.stage(stage, rows)).await {
         Ok(survey) => survey,
-        Err(error) => return Err(device::explain(error, target, &client, access).await),
+        Err(AskError::Request(error)) => return Err(device::explain(error, target, &client, access).await),
+        Err(AskError::Denied) => {
+            return Err(format!(
+                "{}: it answers, and shows nothing: an empty view, or a user that must be authenticated and encrypted",
+                target.address
+            ));
+        }
     };
     let mut before = None;
     let mut due = tokio::time::Instant::now();

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use super::device::{self, DeviceArgs, FromConfig, ProgressLine};
 use crate::collect::Target;
-use crate::snmp::table::WalkEnd;
+use crate::snmp::table::{ColumnEnd, WalkEnd};
 use crate::snmp::{Limits, Oid, Pace, Progress, RequestError, TablePlan, TableWalk, Value};
 use mask::Mask;
 
@@ -105,7 +105,7 @@ async fn record(args: &Args, target: &Target) -> Result<(), String> {
     let mut line = ProgressLine::new();
     let roots: &[&[u32]] = if args.all { &ALL } else { &USEFUL };
     let mut lines = Lines::new();
-    let mut broken = None;
+    let mut broken = Vec::new();
     let mut pace = Pace::default();
     for root in roots {
         match subtree(&mut client, root, &mut pace, &mut lines, &mut line).await {
@@ -114,21 +114,28 @@ async fn record(args: &Args, target: &Target) -> Result<(), String> {
                 line.clear();
                 return Err(device::explain(error, target, &client, access).await);
             }
-            Err(why) => {
-                let root = dotted(root);
-                broken = Some(match why {
-                    Broken::Request(error) => {
-                        format!("{root}: {}", device::explain(error, target, &client, access.clone()).await)
-                    }
-                    Broken::Endless => format!("{root}: no end in sight after {} objects", lines.len()),
-                    Broken::Unordered => format!("{root}: the device repeats itself; the rest of it is not recorded"),
-                });
+            Err(Broken::Request(error)) => {
+                let why = device::explain(error, target, &client, access.clone()).await;
+                broken.push(format!("{}: {why}", dotted(root)));
                 break;
             }
+            Err(Broken::Endless) => {
+                broken.push(format!("{}: no end in sight after {} objects", dotted(root), lines.len()));
+                break;
+            }
+            // The other subtrees may be better.
+            Err(Broken::Unordered) => broken.push(format!("{}: the device repeats itself there", dotted(root))),
+            Err(Broken::Unanswered) => broken.push(format!("{}: the device has no answer there", dotted(root))),
         }
     }
     line.clear();
     let read = lines.len();
+    if read == 0 {
+        return Err(format!(
+            "{}: it answers, and shows nothing: an empty view, or a user that must be authenticated and encrypted",
+            target.address
+        ));
+    }
     if args.mask {
         lines = Mask::new(&target.credentials).apply(lines);
     }
@@ -145,13 +152,14 @@ async fn record(args: &Args, target: &Target) -> Result<(), String> {
             _ => {}
         },
     }
-    broken.map_or(Ok(()), Err)
+    if broken.is_empty() { Ok(()) } else { Err(format!("not all is recorded:\n  {}", broken.join("\n  "))) }
 }
 
 enum Broken {
     Request(RequestError),
     Endless,
     Unordered,
+    Unanswered,
 }
 
 async fn subtree(
@@ -187,8 +195,9 @@ async fn subtree(
             Progress::Done(WalkEnd::Complete) => {
                 *pace = walk.pace();
                 return match walk.column_end(0) {
-                    crate::snmp::table::ColumnEnd::Complete => Ok(()),
-                    _ => Err(Broken::Unordered),
+                    ColumnEnd::NotIncreasing => Err(Broken::Unordered),
+                    ColumnEnd::Unanswered => Err(Broken::Unanswered),
+                    ColumnEnd::Complete | ColumnEnd::Open => Ok(()),
                 };
             }
             Progress::Done(WalkEnd::Failed(error)) => return Err(Broken::Request(error)),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::value::{self, Unusable};
 use super::{Column, Scalar};
-use crate::fabric::{AdminStatus, Counter, CounterWidth, InterfaceInfo, OperStatus};
+use crate::fabric::{AdminStatus, Counter, CounterWidth, Counters, InterfaceInfo, OperStatus};
 use crate::snmp::Value;
 
 /// How many interfaces the device has.
@@ -338,6 +338,30 @@ pub fn choose(before: Option<(Reading, Reading)>, wide: Reading, narrow: Reading
             _ => Choice::Wide,
         },
     }
+}
+
+/// Packet counters that cannot be true beside the octets of their direction: more octets than the largest
+/// packets hold, most of all octets without any packet.
+///
+/// net-snmp has ifInUcastPkts and its 64-bit twin at 0 for the first seconds of its life, until its cache is
+/// filled a second time, with octets as they should be; believed, that is a burst of all packets ever received.
+/// Some devices do not count packets at all, and say 0.
+pub fn contradicted(counters: &Counters) -> impl Iterator<Item = Counter> + use<> {
+    /// IPv6 and Linux's own segments have up to 64 KiB; more only with jumbograms that nobody routes.
+    const PACKET_MAX: u64 = 65_600;
+    const IN: [Counter; 4] =
+        [Counter::InOctets, Counter::InUcastPkts, Counter::InMulticastPkts, Counter::InBroadcastPkts];
+    const OUT: [Counter; 4] =
+        [Counter::OutOctets, Counter::OutUcastPkts, Counter::OutMulticastPkts, Counter::OutBroadcastPkts];
+    let judge = |[octets, packets @ ..]: [Counter; 4]| {
+        let read = packets.iter().filter_map(|&counter| counters.get(counter));
+        let sum = read.fold(0u64, u64::saturating_add);
+        // 32-bit counters wrap: that they are small says nothing, unless all of them are 0.
+        let tells = sum == 0 || packets.iter().all(|&counter| counters.width(counter) == CounterWidth::Bits64);
+        let octets = counters.get(octets).unwrap_or(0);
+        (tells && octets > sum.saturating_mul(PACKET_MAX)).then_some(packets)
+    };
+    [judge(IN), judge(OUT)].into_iter().flatten().flatten()
 }
 
 #[cfg(test)]

@@ -159,12 +159,22 @@ impl PollPlan {
                 counters.set(object.counter, value, width);
             }
         });
+        // What is contradicted was not read.
+        let mut believed = counters;
+        let lies: Vec<_> =
+            interfaces::contradicted(&counters).filter(|counter| counters.get(*counter).is_some()).collect();
+        if !lies.is_empty() {
+            believed = Counters::default();
+            for (counter, value) in counters.iter().filter(|(counter, _)| !lies.contains(counter)) {
+                believed.set(counter, value, counters.width(counter));
+            }
+        }
         Ok(InterfacePoll {
             if_name: interface.if_name.clone(),
             oper_status: interfaces::oper_status(self.cell(Role::OperStatus, cells)),
             admin_status: interfaces::admin_status(self.cell(Role::AdminStatus, cells)),
             discontinuity: self.cell(Role::Discontinuity, cells).and_then(value::unsigned).map(Uptime),
-            counters,
+            counters: believed,
         })
     }
 
@@ -172,12 +182,22 @@ impl PollPlan {
     /// has none, that should have been), with its value or the reason why there is none.
     pub fn explain(&self, if_index: u32, cells: &[Cell<'_>]) -> Result<Vec<Explained>, RowRefused> {
         let interface = self.vouched(if_index, cells)?;
+        let believed = self.read(if_index, cells)?.counters;
         let mut told = Vec::new();
+        let mut frames = Vec::new();
         self.each_counter(interface, cells, |object, reading| {
-            told.push((object.column.name, reading.map(|(value, _)| value)));
+            let reading = match reading {
+                Ok(_) if believed.get(object.counter).is_none() => Err(Unusable::Contradicted),
+                reading => reading.map(|(value, _)| value),
+            };
+            let is_frames = ether_like::COUNTERS.contains(object);
+            if is_frames { &mut frames } else { &mut told }.push((object.column.name, reading));
         });
-        // Objects that the device has for no interface are not in the plan. EtherLike-MIB is a matter of
-        // the kind of port: that a tunnel has no frames is nothing to tell.
+        // EtherLike-MIB is a matter of the kind of port: that a tunnel has no frames is nothing to tell.
+        if frames.iter().any(|(_, reading)| *reading != Err(Unusable::Missing)) {
+            told.append(&mut frames);
+        }
+        // Objects that the device has for no interface are not in the plan.
         for (pair, choice) in interface.choices.iter().enumerate() {
             if *choice == Choice::Neither {
                 told.push((PAIRS[pair].wide.name, Err(Unusable::Missing)));

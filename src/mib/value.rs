@@ -22,6 +22,8 @@ pub enum Unusable {
     Negative,
     /// Every bit is one: how some agents say that they do not count this.
     AllOnes,
+    /// The octets of the same direction cannot have come in so few packets.
+    Contradicted,
     /// The walk ended before this value was reached.
     Truncated,
 }
@@ -34,6 +36,7 @@ impl Unusable {
             Self::NotACounter => "not a counter",
             Self::Negative => "negative",
             Self::AllOnes => "all ones",
+            Self::Contradicted => "contradicted by octets",
             Self::Truncated => "truncated",
         }
     }

@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use super::client::{Client, reason};
 use super::door::{Door, Doors, Status, View};
-use super::facts::{self, Facts};
+use super::facts::{self, AskError, Facts};
 use super::look;
 use super::names::{NameChange, Names};
 use super::schedule::{Ticks, Wish, retry_after};
@@ -37,7 +37,7 @@ use crate::mib::lldp::{self, LocalPort, LocalPorts, RemoteIndex, RemoteRow};
 use crate::mib::plan::PollPlan;
 use crate::mib::{Column, system, value};
 use crate::snmp::table::WalkEnd;
-use crate::snmp::{Access, Limits, Pace, Patience, Progress, RequestError, TablePlan, TableWalk};
+use crate::snmp::{Access, Got, Limits, Pace, Patience, Progress, RequestError, TablePlan, TableWalk};
 
 /// How often the inventory is read where nothing tells of a change.
 const INVENTORY_EVERY: Duration = Duration::from_secs(60);
@@ -306,7 +306,8 @@ impl Device {
                 let now = clock::now();
                 (self.inventory_at, self.neighbors_at) = (now + INVENTORY_EVERY, now + NEIGHBORS_EVERY);
             }
-            Err(error) => self.unanswered(&error).await,
+            Err(AskError::Request(error)) => self.unanswered(&error).await,
+            Err(denied) => self.failed(denied.reason()),
         }
     }
 
@@ -357,7 +358,10 @@ impl Device {
     /// Ask for one value, to see whether it is back.
     async fn probe(&mut self) {
         let Some(client) = &mut self.client else { return };
-        match client.get(vec![system::SYS_UP_TIME.object_id()], |_, _, _| {}).await {
+        let mut shown = false;
+        let names = vec![system::SYS_UP_TIME.object_id(), system::SYS_NAME.object_id()];
+        match client.get(names, |_, got, _| shown |= matches!(got, Got::Value(value) if !value.is_exception())).await {
+            Ok(()) if !shown => self.failed(UnreachableReason::Authentication),
             Ok(()) => {
                 self.answered();
                 let now = clock::now();
@@ -448,7 +452,8 @@ impl Device {
             }
         };
         self.pace = walk.pace();
-        add(&stats.columns_cut, cut_columns(&walk, columns));
+        let cut = cut_columns(&walk, columns);
+        add(&stats.columns_cut, cut);
         add(&stats.rows, seen.rows);
         add(&stats.rows_refused, seen.refused);
 
@@ -466,6 +471,10 @@ impl Device {
             }
             WalkEnd::Complete => {}
             _ => count(&stats.polls_truncated),
+        }
+        if seen.answers == 0 && cut > 0 {
+            // It answers, and shows us nothing any more.
+            return self.failed(UnreachableReason::Authentication);
         }
         if seen.answers == 0 {
             // It answers, and has no interface at all to tell of.
@@ -537,7 +546,8 @@ impl Device {
             if self.queue.pop_front() == Some(Wanted::Facts) {
                 match facts::ask(client).await {
                     Ok(facts) => self.identified(facts),
-                    Err(error) => self.walk_failed(WalkEnd::Failed(error)),
+                    Err(AskError::Request(error)) => self.walk_failed(WalkEnd::Failed(error)),
+                    Err(denied) => self.failed(denied.reason()),
                 }
             }
             return;

@@ -4,8 +4,10 @@ use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::client::Client;
-use crate::fabric::{ChassisId, DeviceIdentity, InterfaceInfo, Labels, ManagementAddress, Timestamp, Uptime};
+use super::client::{Client, reason};
+use crate::fabric::{
+    ChassisId, DeviceIdentity, InterfaceInfo, Labels, ManagementAddress, Timestamp, UnreachableReason, Uptime,
+};
 use crate::mib::interfaces::{IF_NUMBER, IF_TABLE_LAST_CHANGE};
 use crate::mib::lldp::{self, LocalPorts};
 use crate::mib::plan::optional_columns;
@@ -36,11 +38,30 @@ pub struct Facts {
     pub taken_at: Timestamp,
 }
 
+/// Why a device did not say who it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AskError {
+    /// A request failed.
+    Request(RequestError),
+    /// It answers, and shows us nothing: the user's or community's view is empty, or more security is asked for.
+    Denied,
+}
+
+impl AskError {
+    /// What that says of the device.
+    pub fn reason(&self) -> UnreachableReason {
+        match self {
+            Self::Request(error) => reason(error),
+            Self::Denied => UnreachableReason::Authentication,
+        }
+    }
+}
+
 /// Ask a device who it is.
 ///
 /// # Errors
-/// It does not answer.
-pub async fn ask(client: &mut Client) -> Result<Facts, RequestError> {
+/// It does not answer, or shows nothing.
+pub async fn ask(client: &mut Client) -> Result<Facts, AskError> {
     let scalars = [system::SYS_UP_TIME, system::SYS_NAME, system::SYS_DESCR, system::SYS_OBJECT_ID];
     let lldp = [lldp::LOC_CHASSIS_ID_SUBTYPE, lldp::LOC_CHASSIS_ID];
     let mut names: Vec<Oid> = scalars.iter().chain(&lldp).chain(&CHANGE_SCALARS).map(Column::object_id).collect();
@@ -48,11 +69,13 @@ pub async fn ask(client: &mut Client) -> Result<Facts, RequestError> {
     names.extend(Oid::from_arcs(&ip::if_index_instance(client.address().ip())));
 
     let mut facts = Facts::default();
+    let mut shown = false;
     let (mut subtype, mut chassis) = (0, Vec::new());
     client
         .get(names, |place, got, at| {
             let Got::Value(value) = got else { return };
             facts.taken_at = at;
+            shown |= place < scalars.len() && !value.is_exception();
             match place {
                 0 => facts.uptime = value::unsigned(&value).map(Uptime),
                 1 => facts.sys_name = value::text(&value),
@@ -65,7 +88,11 @@ pub async fn ask(client: &mut Client) -> Result<Facts, RequestError> {
                 _ => {}
             }
         })
-        .await?;
+        .await
+        .map_err(AskError::Request)?;
+    if !shown {
+        return Err(AskError::Denied);
+    }
     facts.chassis_id = lldp::local_chassis(subtype, &chassis);
     Ok(facts)
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::client::Client;
-use super::facts::{self, Facts};
+use super::facts::{self, AskError, Facts};
 use super::stats::Stats;
 use super::walks::{Step, Table, Walk};
 use crate::collect::clock;
@@ -39,30 +39,38 @@ impl Survey {
     /// Read everything but counters.
     ///
     /// # Errors
-    /// It does not answer, or not to anything that tells its interfaces. What is missing beyond that is told in
+    /// It does not answer, or shows nothing. What is missing beyond that is told in
     /// [`Survey::missing`].
-    pub async fn take(client: &mut Client, stats: &Stats, tell: Tell<'_>) -> Result<Self, RequestError> {
+    pub async fn take(client: &mut Client, stats: &Stats, tell: Tell<'_>) -> Result<Self, AskError> {
         tell("asking who it is", 0);
         let facts = facts::ask(client).await?;
         let mut reader = Reader { client, stats, tell, pace: Pace::default(), missing: Vec::new() };
 
         let mut rows = InterfaceRows::new();
-        if let Some(Table::Interfaces(read)) = reader.read("interfaces", Table::interfaces()).await? {
+        if let Some(Table::Interfaces(read)) =
+            reader.read("interfaces", Table::interfaces()).await.map_err(AskError::Request)?
+        {
             rows = read;
         }
         let inventory = interfaces::inventory(&rows);
-        let optional = facts::ask_optional_columns(reader.client).await?;
+        let optional = facts::ask_optional_columns(reader.client).await.map_err(AskError::Request)?;
         let plan = PollPlan::learn(&rows, None, &inventory, |column| optional.contains(column));
 
         let mut ports = LocalPorts::join(&BTreeMap::new(), &inventory);
-        if let Some(Table::LocalPorts(read)) = reader.read("LLDP ports", Table::LocalPorts(BTreeMap::new())).await? {
+        if let Some(Table::LocalPorts(read)) =
+            reader.read("LLDP ports", Table::LocalPorts(BTreeMap::new())).await.map_err(AskError::Request)?
+        {
             ports = LocalPorts::join(&read, &inventory);
         }
         let mut neighbors = Vec::new();
-        if let Some(Table::Remotes(remotes)) = reader.read("neighbours", Table::Remotes(BTreeMap::new())).await? {
+        if let Some(Table::Remotes(remotes)) =
+            reader.read("neighbours", Table::Remotes(BTreeMap::new())).await.map_err(AskError::Request)?
+        {
             let mut addresses = Vec::new();
             let table = Table::RemoteAddresses(Vec::new());
-            if let Some(Table::RemoteAddresses(read)) = reader.read("neighbours' addresses", table).await? {
+            if let Some(Table::RemoteAddresses(read)) =
+                reader.read("neighbours' addresses", table).await.map_err(AskError::Request)?
+            {
                 addresses = read;
             }
             let unusable;

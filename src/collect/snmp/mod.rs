@@ -27,7 +27,7 @@ mod wire;
 pub use client::{Client, reason};
 pub use device::{NameSink, resolve};
 pub use door::{Poke, View};
-pub use facts::Facts;
+pub use facts::{AskError, Facts};
 pub use names::{NameChange, Names};
 pub use poller::{Poller, Progress, Who};
 pub use stats::Stats;

@@ -70,6 +70,8 @@ impl Report {
     pub(super) fn new(address: SocketAddr, survey: &Survey, polled: &Polled, before: Option<&Polled>) -> Self {
         let facts = &survey.facts;
         let uptime = polled.rows.values().find_map(|row| row.uptime).or(facts.uptime);
+        // Not one counter of a device that answered us moved: it answers from a cache, and equal is not idle.
+        let cached = before.is_some_and(|before| same_counters(before, polled));
         let interfaces = survey
             .inventory
             .iter()
@@ -93,7 +95,10 @@ impl Report {
                 let before = before.map(|polled| polled.rows.get(&info.if_index));
                 let shown: BTreeMap<Counter, Rate> = match (before, row) {
                     (Some(before), Some(row)) => {
-                        let of = |(counter, _)| (counter, rate(before, row, counter, info.speed_bps));
+                        let of = |(counter, _)| {
+                            let rate = rate(before, row, counter, info.speed_bps);
+                            (counter, if cached { Rate::Unknown(Unknown::Stale) } else { rate })
+                        };
                         row.poll.counters.iter().map(of).collect()
                     }
                     _ => BTreeMap::new(),
@@ -133,6 +138,9 @@ impl Report {
             })
             .collect();
         let mut missing = survey.missing.clone();
+        if cached {
+            missing.push("rates: the device answered from its cache; let more seconds pass (--interval)".into());
+        }
         if !polled.complete {
             missing.push(format!("counters: the answers broke off after {} interfaces", polled.rows.len()));
         }
@@ -334,6 +342,12 @@ fn rate(before: Option<&PolledRow>, after: &PolledRow, counter: Counter, speed_b
         }
     };
     Rate::Known(passed / seconds)
+}
+
+fn same_counters(one: &Polled, other: &Polled) -> bool {
+    let counters =
+        |polled: &Polled| polled.rows.iter().map(|(index, row)| (*index, row.poll.counters)).collect::<Vec<_>>();
+    counters(one) == counters(other)
 }
 
 fn plain(heads: &[&str]) -> Table {

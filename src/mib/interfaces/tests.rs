@@ -132,3 +132,25 @@ fn the_object_to_believe() {
         assert_eq!(choose(before, wide, narrow), expected, "{before:?} {wide:?} {narrow:?}");
     }
 }
+
+#[test]
+fn octets_without_packets_make_the_packets_unknown() {
+    let counters = |values: &[(Counter, u64, CounterWidth)]| {
+        let mut counters = Counters::default();
+        values.iter().for_each(|&(counter, value, width)| counters.set(counter, value, width));
+        contradicted(&counters).collect::<Vec<_>>()
+    };
+    let packets_in = [Counter::InUcastPkts, Counter::InMulticastPkts, Counter::InBroadcastPkts];
+    use Counter::{InMulticastPkts, InOctets, InUcastPkts, OutOctets};
+    assert_eq!(counters(&[(InOctets, 393_864_159, Bits64), (InUcastPkts, 0, Bits64)]), packets_in);
+    assert_eq!(counters(&[(InOctets, 393_864_159, Bits64), (InUcastPkts, 0, Bits32)]), packets_in);
+    // A few multicasts cannot have brought that much.
+    let few = [(InOctets, 393_864_159, Bits64), (InUcastPkts, 0, Bits64), (InMulticastPkts, 12, Bits64)];
+    assert_eq!(counters(&few), packets_in);
+    // Nor can 32-bit counters be told from wrapped ones.
+    assert_eq!(counters(&[(InOctets, 393_864_159, Bits64), (InUcastPkts, 12, Bits32)]), []);
+    assert_eq!(counters(&[(InOctets, 0, Bits64), (InUcastPkts, 0, Bits64)]), []);
+    assert_eq!(counters(&[(InOctets, 65_000, Bits64), (InUcastPkts, 1, Bits64)]), []);
+    assert_eq!(counters(&[(InUcastPkts, 5, Bits64)]), [], "no octets, no contradiction");
+    assert_eq!(counters(&[(OutOctets, 5, Bits64)]).len(), 3);
+}

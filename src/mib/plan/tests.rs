@@ -80,6 +80,23 @@ fn explains_what_it_could_not_read() {
 }
 
 #[test]
+fn packets_that_octets_contradict_are_not_read() {
+    let text = MIXED.to_owned() + "1.3.6.1.2.1.31.1.1.1.7.1|70|0\n1.3.6.1.2.1.31.1.1.1.11.1|70|0\n";
+    let recording = Recording::parse(&text);
+    let plan = plan(&recording);
+    let cells = recording.cells(&plan, 1);
+    let counters = plan.read(1, &cells).unwrap().counters;
+    assert_eq!(counters.get(Counter::InUcastPkts), None, "5 GB in no packet");
+    assert_eq!(counters.get(Counter::OutUcastPkts), Some(0), "nothing was sent");
+    assert_eq!(counters.get(Counter::InOctets), Some(5_000_000_000));
+    let told = plan.explain(1, &cells).unwrap();
+    assert!(told.contains(&("ifHCInUcastPkts", Err(Unusable::Contradicted))));
+    assert!(told.contains(&("dot3StatsFCSErrors", Ok(9))));
+    // The second port has no frames at all: nothing to tell.
+    assert!(!plan.explain(2, &recording.cells(&plan, 2)).unwrap().iter().any(|(name, _)| name.starts_with("dot3")));
+}
+
+#[test]
 fn a_64_bit_counter_that_stays_at_zero_is_not_believed() {
     let recording = Recording::parse(&MIXED.replace("70|5000000000", "70|0"));
     let plan = plan(&recording);
