@@ -1,1 +1,48 @@
-//! (room under construction)
+//! What is asked of a device and what its answers mean: one file per standard MIB.
+//!
+//! | file | standard | what for |
+//! |---|---|---|
+//! | [`system`] | SNMPv2-MIB, RFC 3418 | who a device is, how long it has been up |
+//! | [`interfaces`] | IF-MIB, RFC 2863 | interfaces, their states, names, speeds and counters |
+//! | [`ether_like`] | EtherLike-MIB, RFC 3635 | frames damaged on the wire |
+//! | [`lldp`] | LLDP-MIB, IEEE 802.1AB-2005 | who is at the other end of a cable |
+//! | [`ip`] | IP-MIB, RFC 4293 | which interface carries the address we poll |
+//!
+//! [`plan`] chooses, per device and interface, which of these objects a counter poll reads, and reads
+//! its rows. [`value`] turns a value of the wire into a number or a text, or says why it is neither.
+//!
+//! Everything here is a function over rows: no input, no output, no clock. Devices lie in many small
+//! ways; each lie that we know of is dealt with where its object is read, and named there.
+
+pub mod ether_like;
+pub mod interfaces;
+pub mod ip;
+pub mod lldp;
+pub mod plan;
+pub mod system;
+pub mod value;
+
+use crate::snmp::Oid;
+
+#[cfg(test)]
+mod fixture;
+
+/// One column of a table: what to ask for, and its name in the standard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Column {
+    /// The descriptor in the MIB, `ifHCInOctets`.
+    pub name: &'static str,
+    /// The column's object identifier; an instance is this and the row's index.
+    pub oid: &'static [u32],
+}
+
+impl Column {
+    /// The identifier as the codec takes it.
+    pub fn object_id(&self) -> Oid {
+        // Constants of this room, all of them well formed: a test builds every one.
+        Oid::literal(self.oid)
+    }
+}
+
+/// One object without rows: its identifier ends in `.0`.
+pub type Scalar = Column;

@@ -1,0 +1,209 @@
+//! One look at one device from beginning to end, for people who want to see what it says.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::client::Client;
+use super::facts::{self, AskError, Facts};
+use super::stats::Stats;
+use super::walks::{Step, Table, Walk};
+use crate::collect::clock;
+use crate::fabric::{InterfaceInfo, InterfacePoll, Neighbor, Timestamp, Uptime};
+use crate::mib::interfaces::{self, InterfaceRows};
+use crate::mib::lldp::{self, LocalPorts};
+use crate::mib::plan::{Explained, PollPlan};
+use crate::mib::{Column, system, value};
+use crate::snmp::table::WalkEnd;
+use crate::snmp::{Access, Limits, Pace, Patience, Progress, Request, RequestError, Session, TablePlan, TableWalk};
+
+/// What a device is and whom it hears.
+pub struct Survey {
+    /// Who it says it is.
+    pub facts: Facts,
+    /// Its interfaces, in the order of ifIndex.
+    pub inventory: Vec<Arc<InterfaceInfo>>,
+    /// Its neighbours.
+    pub neighbors: Vec<Neighbor>,
+    /// What could not be read of it, in words; empty where nothing is missing.
+    pub missing: Vec<String>,
+    plan: PollPlan,
+    pace: Pace,
+}
+
+/// A stage of a survey and how many rows it has read, to show that something goes on.
+pub type Tell<'a> = &'a mut dyn FnMut(&str, usize);
+
+impl Survey {
+    /// Read everything but counters.
+    ///
+    /// # Errors
+    /// It does not answer, or shows nothing. What is missing beyond that is told in
+    /// [`Survey::missing`].
+    pub async fn take(client: &mut Client, stats: &Stats, tell: Tell<'_>) -> Result<Self, AskError> {
+        tell("asking who it is", 0);
+        let facts = facts::ask(client).await?;
+        let mut reader = Reader { client, stats, tell, pace: Pace::default(), missing: Vec::new() };
+
+        let mut rows = InterfaceRows::new();
+        if let Some(Table::Interfaces(read)) =
+            reader.read("interfaces", Table::interfaces()).await.map_err(AskError::Request)?
+        {
+            rows = read;
+        }
+        let inventory = interfaces::inventory(&rows);
+        let optional = facts::ask_optional_columns(reader.client).await.map_err(AskError::Request)?;
+        let plan = PollPlan::learn(&rows, None, &inventory, |column| optional.contains(column));
+
+        let mut ports = LocalPorts::join(&BTreeMap::new(), &inventory);
+        if let Some(Table::LocalPorts(read)) =
+            reader.read("LLDP ports", Table::LocalPorts(BTreeMap::new())).await.map_err(AskError::Request)?
+        {
+            ports = LocalPorts::join(&read, &inventory);
+        }
+        let mut neighbors = Vec::new();
+        if let Some(Table::Remotes(remotes)) =
+            reader.read("neighbours", Table::Remotes(BTreeMap::new())).await.map_err(AskError::Request)?
+        {
+            let mut addresses = Vec::new();
+            let table = Table::RemoteAddresses(Vec::new());
+            if let Some(Table::RemoteAddresses(read)) =
+                reader.read("neighbours' addresses", table).await.map_err(AskError::Request)?
+            {
+                addresses = read;
+            }
+            let unusable;
+            (neighbors, unusable) = lldp::neighbors(&remotes, &addresses, &ports);
+            if unusable > 0 {
+                reader.missing.push(format!("{unusable} rows of neighbours name no port or interface that is known"));
+            }
+        }
+        let (pace, missing) = (reader.pace, reader.missing);
+        Ok(Self { facts, inventory, neighbors, missing, plan, pace })
+    }
+
+    /// Read the counters of all its interfaces once.
+    ///
+    /// # Errors
+    /// It does not answer at all.
+    pub async fn poll(&mut self, client: &mut Client, tell: Tell<'_>) -> Result<Polled, RequestError> {
+        let columns = self.plan.columns().len();
+        let plan = TablePlan {
+            scalars: vec![system::SYS_UP_TIME.object_id()],
+            columns: self.plan.columns().iter().map(Column::object_id).collect(),
+        };
+        let mut walk = TableWalk::new(Arc::new(plan), Limits::default(), self.pace);
+        let mut rows = BTreeMap::new();
+        let end = loop {
+            let progress = client
+                .step(&mut walk, |row, taken_at| {
+                    let Some(index) = row.index().single() else { return };
+                    let cells: Vec<_> = (0..columns).map(|column| row.get(column)).collect();
+                    let (Ok(poll), Ok(counters)) = (self.plan.read(index, &cells), self.plan.explain(index, &cells))
+                    else {
+                        return;
+                    };
+                    let uptime = row.scalar(0).as_ref().and_then(value::unsigned).map(Uptime);
+                    rows.insert(index, PolledRow { poll, counters, taken_at, uptime });
+                })
+                .await;
+            tell("counters", rows.len());
+            match progress {
+                Progress::More => {}
+                Progress::Done(end) => break end,
+            }
+        };
+        self.pace = walk.pace();
+        match end {
+            WalkEnd::Failed(error) if rows.is_empty() => Err(error),
+            end => Ok(Polled { rows, complete: end == WalkEnd::Complete }),
+        }
+    }
+
+    /// Every counter that an interface should have.
+    pub fn expected(&self) -> impl Iterator<Item = &'static str> {
+        interfaces::PAIRS
+            .iter()
+            .map(|pair| pair.wide.name)
+            .chain(interfaces::LOSSES.iter().map(|object| object.column.name))
+    }
+}
+
+/// The counters of a device.
+pub struct Polled {
+    /// By ifIndex.
+    pub rows: BTreeMap<u32, PolledRow>,
+    /// The table was read to its end.
+    pub complete: bool,
+}
+
+/// The counters of one interface.
+pub struct PolledRow {
+    /// States and counters.
+    pub poll: InterfacePoll,
+    /// Each counter by the name of the object that was read, or why it was not.
+    pub counters: Vec<Explained>,
+    /// When the answer came.
+    pub taken_at: Timestamp,
+    /// sysUpTime in the same answer.
+    pub uptime: Option<Uptime>,
+}
+
+struct Reader<'a, 't> {
+    client: &'a mut Client,
+    stats: &'a Stats,
+    tell: Tell<'t>,
+    pace: Pace,
+    missing: Vec<String>,
+}
+
+impl Reader<'_, '_> {
+    /// A whole table; what was read of it where it broke off, with a word about that. Nothing of it at all
+    /// because the device has stopped to answer is an error.
+    async fn read(&mut self, what: &str, table: Table) -> Result<Option<Table>, RequestError> {
+        let mut walk = Walk::new(table, self.pace);
+        loop {
+            let step = walk.step(self.client, self.stats).await;
+            (self.tell)(what, walk.rows());
+            match step {
+                Step::More => {}
+                Step::Done { whole } => {
+                    self.pace = walk.pace();
+                    if !whole {
+                        self.missing.push(format!("{what}: the device repeats itself or has no answer for a part"));
+                    }
+                    return Ok(Some(walk.table));
+                }
+                Step::Failed(WalkEnd::Failed(error)) if walk.rows() == 0 => return Err(error),
+                Step::Failed(_) => {
+                    self.missing.push(format!("{what}: the answers broke off after {} rows", walk.rows()));
+                    return Ok(Some(walk.table));
+                }
+            }
+        }
+    }
+}
+
+/// Whether the host itself says that nothing listens there. A socket of its own asks, since only one that is
+/// connected hears of that; hosts may keep silent, and filters mostly do.
+pub async fn nothing_listens(address: SocketAddr, access: Access) -> bool {
+    const WAIT: Duration = Duration::from_millis(300);
+    let patience = Patience { timeout: WAIT, retries: 0 };
+    let mut datagram = Vec::new();
+    let names = [system::SYS_UP_TIME.object_id()];
+    Session::new(access, patience, rand::random()).request(clock::now(), &Request::Get(&names), &mut datagram);
+    let ask = async {
+        let any: SocketAddr = if address.is_ipv6() {
+            (std::net::Ipv6Addr::UNSPECIFIED, 0).into()
+        } else {
+            (std::net::Ipv4Addr::UNSPECIFIED, 0).into()
+        };
+        let socket = tokio::net::UdpSocket::bind(any).await?;
+        socket.connect(address).await?;
+        socket.send(&datagram).await?;
+        socket.recv(&mut [0; 16]).await
+    };
+    let refused = |error: &std::io::Error| error.kind() == std::io::ErrorKind::ConnectionRefused;
+    matches!(tokio::time::timeout(WAIT, ask).await, Ok(Err(error)) if refused(&error))
+}

@@ -1,0 +1,148 @@
+//! The walks by which a device is learned: its interfaces, its LLDP ports and addresses, its neighbours.
+//!
+//! Each is taken step by step, so that a poll that is due goes between two steps of a long walk.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::client::Client;
+use super::stats::{Stats, add};
+use crate::fabric::{CounterWidth, ManagementAddress};
+use crate::mib::Column;
+use crate::mib::interfaces::{INVENTORY, InterfaceRows, PAIRS};
+use crate::mib::lldp::{self, LocalPort, RemoteIndex, RemoteRow};
+use crate::snmp::table::{ColumnEnd, WalkEnd};
+use crate::snmp::{Limits, Pace, Progress, Row, TablePlan, TableWalk};
+
+/// Rows of one table that we are ready to keep of one device: more than the largest chassis has interfaces,
+/// and little enough that a device that never ends fills no memory.
+const ROWS_MAX: usize = 65_536;
+
+/// What a walk has read.
+pub enum Table {
+    /// ifTable with ifXTable.
+    Interfaces(InterfaceRows),
+    /// lldpLocPortTable.
+    LocalPorts(BTreeMap<u32, LocalPort>),
+    /// lldpLocManAddrTable.
+    LocalAddresses(Vec<ManagementAddress>),
+    /// lldpRemTable.
+    Remotes(BTreeMap<RemoteIndex, RemoteRow>),
+    /// lldpRemManAddrTable.
+    RemoteAddresses(Vec<(RemoteIndex, ManagementAddress)>),
+}
+
+impl Table {
+    /// Nothing read yet.
+    pub fn interfaces() -> Self {
+        Self::Interfaces(InterfaceRows::new())
+    }
+
+    fn columns(&self) -> Vec<Column> {
+        match self {
+            Self::Interfaces(_) => {
+                let pairs = PAIRS.iter().flat_map(|pair| [pair.wide, pair.narrow]);
+                INVENTORY.into_iter().chain(pairs).collect()
+            }
+            Self::LocalPorts(_) => lldp::LOCAL_PORT_COLUMNS.to_vec(),
+            Self::LocalAddresses(_) => vec![lldp::LOC_MAN_ADDR_IF_ID],
+            Self::Remotes(_) => lldp::REMOTE_COLUMNS.to_vec(),
+            Self::RemoteAddresses(_) => vec![lldp::REM_MAN_ADDR_IF_SUBTYPE],
+        }
+    }
+
+    fn take(&mut self, row: &Row<'_>, columns: &[Column]) {
+        let index = row.index();
+        let values = || columns.iter().enumerate().filter_map(|(at, column)| Some((at, column, row.get(at)?)));
+        match self {
+            Self::Interfaces(rows) => {
+                let Some(index) = index.single() else { return };
+                let kept = rows.entry(index).or_default();
+                for (at, column, value) in values() {
+                    match at.checked_sub(INVENTORY.len()) {
+                        None => kept.learn(column, &value),
+                        Some(at) if at % 2 == 0 => kept.learn_counter(at / 2, CounterWidth::Bits64, &value),
+                        Some(at) => kept.learn_counter(at / 2, CounterWidth::Bits32, &value),
+                    }
+                }
+            }
+            Self::LocalPorts(ports) => {
+                let Some(number) = index.single() else { return };
+                let kept = ports.entry(number).or_default();
+                values().for_each(|(_, column, value)| kept.learn(column, &value));
+            }
+            Self::Remotes(rows) => {
+                let Some(index) = RemoteIndex::parse(&arcs(row)) else { return };
+                let kept = rows.entry(index).or_default();
+                values().for_each(|(_, column, value)| kept.learn(column, &value));
+            }
+            Self::LocalAddresses(addresses) => addresses.extend(lldp::local_address(&arcs(row))),
+            Self::RemoteAddresses(addresses) => addresses.extend(lldp::remote_address(&arcs(row))),
+        }
+    }
+}
+
+fn arcs(row: &Row<'_>) -> Vec<u32> {
+    row.index().arcs().collect()
+}
+
+/// How a walk stands after a step.
+pub enum Step {
+    /// There is more.
+    More,
+    /// All of the table was read; `whole` is false where a column ended before its table did.
+    Done {
+        /// Nothing is missing.
+        whole: bool,
+    },
+    /// It broke off.
+    Failed(WalkEnd),
+}
+
+/// A walk under way.
+pub struct Walk {
+    walk: TableWalk,
+    columns: Vec<Column>,
+    /// What it has read so far.
+    pub table: Table,
+}
+
+impl Walk {
+    /// From the first row. `pace` is what earlier walks learned of the device.
+    pub fn new(table: Table, pace: Pace) -> Self {
+        let columns = table.columns();
+        let plan = TablePlan { scalars: Vec::new(), columns: columns.iter().map(Column::object_id).collect() };
+        let limits = Limits { rows: ROWS_MAX, requests: ROWS_MAX, ..Limits::default() };
+        Self { walk: TableWalk::new(Arc::new(plan), limits, pace), columns, table }
+    }
+
+    /// Ask once.
+    pub async fn step(&mut self, client: &mut Client, stats: &Stats) -> Step {
+        let Self { walk, columns, table } = self;
+        match client.step(walk, |row, _| table.take(&row, columns)).await {
+            Progress::More => Step::More,
+            Progress::Done(WalkEnd::Complete) => {
+                let cut = cut_columns(walk, columns.len());
+                add(&stats.columns_cut, cut);
+                Step::Done { whole: cut == 0 }
+            }
+            Progress::Done(end) => Step::Failed(end),
+        }
+    }
+
+    /// What it learned of the device.
+    pub fn pace(&self) -> Pace {
+        self.walk.pace()
+    }
+
+    /// Rows read so far.
+    pub fn rows(&self) -> usize {
+        self.walk.rows()
+    }
+}
+
+/// How many columns of a finished walk are not all there.
+pub(super) fn cut_columns(walk: &TableWalk, columns: usize) -> usize {
+    let cut = |column: &usize| matches!(walk.column_end(*column), ColumnEnd::NotIncreasing | ColumnEnd::Unanswered);
+    (0..columns).filter(cut).count()
+}

@@ -1,0 +1,398 @@
+//! What `selvedge poll` shows of a device.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anstyle::{AnsiColor, Style};
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use serde::Serialize;
+
+use super::Format;
+use crate::collect::snmp::look::{Polled, PolledRow, Survey};
+use crate::fabric::{AdminStatus, Counter, CounterWidth, OperStatus, Rate, Unknown};
+use crate::mib::lldp;
+use crate::mib::value::Unusable;
+
+/// One reading. The field names are those of IF-MIB; scripts rely on them.
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    device: Device,
+    interfaces: Vec<Interface>,
+    neighbors: Vec<Heard>,
+    /// What could not be read, in words.
+    missing: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+#[allow(non_snake_case)]
+struct Device {
+    address: SocketAddr,
+    sysName: String,
+    sysObjectID: String,
+    sysDescr: String,
+    sysUpTime_ms: Option<u64>,
+}
+
+#[derive(Debug, Serialize)]
+#[allow(non_snake_case)]
+struct Interface {
+    ifIndex: u32,
+    ifName: String,
+    ifDescr: String,
+    ifAlias: String,
+    speed_bps: Option<u64>,
+    ifOperStatus: &'static str,
+    ifAdminStatus: &'static str,
+    counters: BTreeMap<&'static str, u64>,
+    unknown: BTreeMap<&'static str, &'static str>,
+    /// Per second, since the reading before; null where it cannot be told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rates: Option<BTreeMap<&'static str, Rate>>,
+    #[serde(skip)]
+    state: (OperStatus, AdminStatus),
+    #[serde(skip)]
+    shown: BTreeMap<Counter, Rate>,
+    #[serde(skip)]
+    totals: BTreeMap<Counter, u64>,
+}
+
+#[derive(Debug, Serialize)]
+struct Heard {
+    local: String,
+    device: String,
+    port: String,
+}
+
+impl Report {
+    pub(super) fn new(address: SocketAddr, survey: &Survey, polled: &Polled, before: Option<&Polled>) -> Self {
+        let facts = &survey.facts;
+        let uptime = polled.rows.values().find_map(|row| row.uptime).or(facts.uptime);
+        // Not one counter of a device that answered us moved: it answers from a cache, and equal is not idle.
+        let cached = before.is_some_and(|before| same_counters(before, polled));
+        let interfaces = survey
+            .inventory
+            .iter()
+            .map(|info| {
+                let row = polled.rows.get(&info.if_index);
+                let (mut counters, mut unknown) = (BTreeMap::new(), BTreeMap::new());
+                match row {
+                    Some(row) => {
+                        for (name, value) in &row.counters {
+                            match value {
+                                Ok(value) => _ = counters.insert(*name, *value),
+                                Err(why) => _ = unknown.insert(*name, why.as_str()),
+                            }
+                        }
+                    }
+                    None => {
+                        let why = if polled.complete { Unusable::Missing } else { Unusable::Truncated };
+                        unknown.extend(survey.expected().map(|name| (name, why.as_str())));
+                    }
+                }
+                let before = before.map(|polled| polled.rows.get(&info.if_index));
+                let shown: BTreeMap<Counter, Rate> = match (before, row) {
+                    (Some(before), Some(row)) => {
+                        let of = |(counter, _)| {
+                            let rate = rate(before, row, counter, info.speed_bps);
+                            (counter, if cached { Rate::Unknown(Unknown::Stale) } else { rate })
+                        };
+                        row.poll.counters.iter().map(of).collect()
+                    }
+                    _ => BTreeMap::new(),
+                };
+                let rates = before.map(|_| {
+                    let object = |(counter, rate): (&Counter, &Rate)| {
+                        let width = row.map(|row| row.poll.counters.width(*counter));
+                        (object_name(*counter, width.unwrap_or(CounterWidth::Bits64)), *rate)
+                    };
+                    shown.iter().map(object).collect()
+                });
+                let state = row.map_or_else(Default::default, |row| (row.poll.oper_status, row.poll.admin_status));
+                Interface {
+                    ifIndex: info.if_index,
+                    ifName: info.if_name.to_string(),
+                    ifDescr: info.if_descr.clone(),
+                    ifAlias: info.if_alias.clone(),
+                    speed_bps: info.speed_bps,
+                    ifOperStatus: state.0.as_str(),
+                    ifAdminStatus: state.1.as_str(),
+                    counters,
+                    unknown,
+                    rates,
+                    state,
+                    shown,
+                    totals: row.map(|row| row.poll.counters.iter().collect()).unwrap_or_default(),
+                }
+            })
+            .collect();
+        let neighbors = survey
+            .neighbors
+            .iter()
+            .map(|neighbor| Heard {
+                local: neighbor.local.to_string(),
+                device: lldp::device_text(neighbor),
+                port: lldp::port_text(neighbor),
+            })
+            .collect();
+        let mut missing = survey.missing.clone();
+        if cached {
+            missing.push("rates: the device answered from its cache; let more seconds pass (--interval)".into());
+        }
+        if !polled.complete {
+            missing.push(format!("counters: the answers broke off after {} interfaces", polled.rows.len()));
+        }
+        Self {
+            device: Device {
+                address,
+                sysName: facts.sys_name.clone(),
+                sysObjectID: facts.sys_object_id.clone(),
+                sysDescr: facts.sys_descr.clone(),
+                sysUpTime_ms: uptime.map(|uptime| uptime.as_millis()),
+            },
+            interfaces,
+            neighbors,
+            missing,
+        }
+    }
+
+    pub(super) fn print(&self, format: Format, rates: bool) -> Result<(), String> {
+        let text = match format {
+            Format::Json => serde_json::to_string(self).map_err(|error| error.to_string())? + "\n",
+            Format::Human => self.human(rates),
+        };
+        // A reader that has seen enough (`| head`) is not an error.
+        match anstream::stdout().write_all(text.as_bytes()) {
+            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(format!("writing: {error}")),
+            _ => Ok(()),
+        }
+    }
+
+    fn human(&self, rates: bool) -> String {
+        let bold = Style::new().bold();
+        let name = if self.device.sysName.is_empty() { "(no sysName)" } else { &self.device.sysName };
+        let up = self.device.sysUpTime_ms.map_or("up for an unknown time".into(), |ms| format!("up {}", span(ms)));
+        let mut text = format!("{bold}{name}{bold:#} at {}, {up}\n{}\n\n", self.device.address, self.device.sysDescr);
+        text += &self.interfaces(rates);
+        if self.neighbors.is_empty() {
+            text += "\nNo neighbours by LLDP.\n";
+        } else {
+            let mut table = plain(&["port", "neighbour", "its port"]);
+            for heard in &self.neighbors {
+                table.add_row([&heard.local, &heard.device, &heard.port]);
+            }
+            text += "\n";
+            text += &styled(&table, self.neighbors.iter().map(|_| Style::new()));
+        }
+        for missing in self.missing.iter().cloned().chain(self.unreadable()) {
+            let warning = AnsiColor::Yellow.on_default();
+            text += &format!("\n{warning}not read:{warning:#} {missing}");
+        }
+        if !text.ends_with('\n') {
+            text += "\n";
+        }
+        text
+    }
+
+    fn interfaces(&self, rates: bool) -> String {
+        let traffic = if rates {
+            ["in bit/s", "out bit/s", "in %", "out %", "in pkt/s", "out pkt/s"]
+        } else {
+            ["in octets", "out octets", "", "", "in unicast", "out unicast"]
+        };
+        let losses = if rates { ["discards/s", "errors/s"] } else { ["discards in/out", "errors in/out"] };
+        let heads: Vec<&str> = ["#", "interface", "alias", "state", "speed"]
+            .into_iter()
+            .chain(traffic)
+            .chain(losses)
+            .filter(|head| !head.is_empty())
+            .collect();
+        let mut table = plain(&heads);
+        for column in table.column_iter_mut().skip(4) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+        for interface in &self.interfaces {
+            let state = match interface.state {
+                (oper, AdminStatus::Down) if oper.is_down() => "off",
+                (oper, _) => oper.as_str(),
+            };
+            let mut row = vec![
+                interface.ifIndex.to_string(),
+                interface.ifName.clone(),
+                interface.ifAlias.clone(),
+                state.to_owned(),
+                interface.speed_bps.map_or("?".into(), |speed| scaled(speed as f64)),
+            ];
+            row.extend(if rates { interface.rate_cells() } else { interface.total_cells() });
+            table.add_row(row);
+        }
+        let style = |interface: &Interface| match interface.state {
+            (oper, AdminStatus::Down) if oper.is_down() => Style::new().dimmed(),
+            (oper, _) if oper.is_down() => AnsiColor::Red.on_default(),
+            (OperStatus::Up, _) => Style::new(),
+            _ => AnsiColor::Yellow.on_default(),
+        };
+        styled(&table, self.interfaces.iter().map(style))
+    }
+
+    /// Which counters are missing, and on how many interfaces: once each, not once an interface.
+    fn unreadable(&self) -> Vec<String> {
+        let mut by: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+        for interface in &self.interfaces {
+            for (name, why) in &interface.unknown {
+                *by.entry((name, why)).or_default() += 1;
+            }
+        }
+        by.into_iter()
+            .map(|((name, why), on)| format!("{name} on {on} of {} interfaces ({why})", self.interfaces.len()))
+            .collect()
+    }
+}
+
+impl Interface {
+    fn rate_cells(&self) -> Vec<String> {
+        let of = |counter| self.shown.get(&counter).copied().unwrap_or(Rate::Unknown(Unknown::Missing));
+        let sum = |counters: &[Counter]| {
+            let known: Vec<f64> = counters.iter().filter_map(|&counter| of(counter).known()).collect();
+            // A part that the device does not count (multicast on old ones) does not hide the rest.
+            if known.is_empty() { of(counters[0]) } else { Rate::Known(known.iter().sum()) }
+        };
+        let cell = |rate: Rate| rate.known().map_or("?".into(), scaled);
+        let percent = |octets: Rate| match (octets.known(), self.speed_bps) {
+            (Some(octets), Some(speed)) => format!("{:.1}", octets * 800.0 / speed as f64),
+            _ => "?".into(),
+        };
+        let (input, output) = (of(Counter::InOctets), of(Counter::OutOctets));
+        vec![
+            cell(input.map(|octets| octets * 8.0)),
+            cell(output.map(|octets| octets * 8.0)),
+            percent(input),
+            percent(output),
+            cell(sum(&[Counter::InUcastPkts, Counter::InMulticastPkts, Counter::InBroadcastPkts])),
+            cell(sum(&[Counter::OutUcastPkts, Counter::OutMulticastPkts, Counter::OutBroadcastPkts])),
+            cell(sum(&[Counter::InDiscards, Counter::OutDiscards])),
+            cell(sum(&[Counter::InErrors, Counter::OutErrors])),
+        ]
+    }
+
+    fn total_cells(&self) -> Vec<String> {
+        let of = |counter| self.totals.get(&counter).map_or("?".into(), u64::to_string);
+        let both = |one, other| format!("{} / {}", of(one), of(other));
+        vec![
+            of(Counter::InOctets),
+            of(Counter::OutOctets),
+            of(Counter::InUcastPkts),
+            of(Counter::OutUcastPkts),
+            both(Counter::InDiscards, Counter::OutDiscards),
+            both(Counter::InErrors, Counter::OutErrors),
+        ]
+    }
+}
+
+/// The object that a counter of this width was read from.
+fn object_name(counter: Counter, width: CounterWidth) -> &'static str {
+    use crate::mib::interfaces::PAIRS;
+    match PAIRS.iter().find(|pair| pair.counter == counter) {
+        Some(pair) if width == CounterWidth::Bits32 => pair.narrow.name,
+        _ => counter.as_str(),
+    }
+}
+
+/// Per second between two readings of an interface. The core has finer ways (caches of agents, tolerance of
+/// speeds) and more readings to judge by; this is for two readings that somebody looks at.
+fn rate(before: Option<&PolledRow>, after: &PolledRow, counter: Counter, speed_bps: Option<u64>) -> Rate {
+    const WRAP: f64 = 4_294_967_296.0;
+    let Some(before) = before else { return Rate::Unknown(Unknown::FirstSample) };
+    let (Some(from), Some(to)) = (before.poll.counters.get(counter), after.poll.counters.get(counter)) else {
+        return Rate::Unknown(Unknown::Missing);
+    };
+    let ours = after.taken_at.since(before.taken_at);
+    let theirs = before.uptime.zip(after.uptime).map(|(before, after)| after.wrapping_since(before));
+    // Their clock, unless it jumped: agents start anew, and some do not move theirs at all.
+    let elapsed = match theirs {
+        Some(theirs) if theirs > ours * 3 + Duration::from_secs(60) => return Rate::Unknown(Unknown::Discontinuity),
+        Some(theirs) if theirs > ours / 2 && theirs < ours * 2 => theirs,
+        _ => ours,
+    };
+    let width = after.poll.counters.width(counter);
+    if before.poll.discontinuity != after.poll.discontinuity || before.poll.counters.width(counter) != width {
+        return Rate::Unknown(Unknown::Discontinuity);
+    }
+    let seconds = elapsed.as_secs_f64();
+    if seconds <= 0.0 {
+        return Rate::Unknown(Unknown::FirstSample);
+    }
+    let passed = match (to.checked_sub(from), width) {
+        (Some(passed), _) => passed as f64,
+        (None, CounterWidth::Bits64) => return Rate::Unknown(Unknown::Discontinuity),
+        (None, CounterWidth::Bits32) => {
+            let wrapped = to as f64 + WRAP - from as f64;
+            // One wrap, if the speed leaves no room for two and enough for one.
+            let most = speed_bps.map(|speed| speed as f64 / 8.0 * seconds);
+            match most {
+                Some(most)
+                    if matches!(counter, Counter::InOctets | Counter::OutOctets) && wrapped <= most && most < WRAP =>
+                {
+                    wrapped
+                }
+                _ => return Rate::Unknown(Unknown::Ambiguous),
+            }
+        }
+    };
+    Rate::Known(passed / seconds)
+}
+
+fn same_counters(one: &Polled, other: &Polled) -> bool {
+    let counters =
+        |polled: &Polled| polled.rows.iter().map(|(index, row)| (*index, row.poll.counters)).collect::<Vec<_>>();
+    counters(one) == counters(other)
+}
+
+fn plain(heads: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(heads);
+    table
+}
+
+/// A table's lines, the first bold, each other in the style of its row. (Cells cannot have styles of their own:
+/// the table would count the escape sequences into their width.)
+fn styled(table: &Table, rows: impl Iterator<Item = Style>) -> String {
+    let styles = std::iter::once(Style::new().bold()).chain(rows);
+    table.lines().zip(styles).map(|(line, style)| format!("{style}{}{style:#}\n", line.trim_end())).collect()
+}
+
+/// With three digits and a prefix: 12.3M.
+fn scaled(value: f64) -> String {
+    const PREFIXES: [(f64, &str); 4] = [(1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")];
+    let (factor, prefix): (f64, Cow<'_, str>) = PREFIXES
+        .into_iter()
+        .find(|(factor, _)| value >= *factor)
+        .map_or((1.0, "".into()), |(factor, prefix)| (factor, prefix.into()));
+    let value = value / factor;
+    let digits = if value >= 100.0 || value.fract() == 0.0 {
+        0
+    } else if value >= 10.0 {
+        1
+    } else {
+        2
+    };
+    format!("{value:.digits$}{prefix}")
+}
+
+/// 3d 4h, 4h 5m, 5m 6s.
+fn span(ms: u64) -> String {
+    let seconds = ms / 1_000;
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds}s"),
+        (0, 0, _) => format!("{minutes}m {}s", seconds % 60),
+        (0, _, _) => format!("{hours}h {minutes}m"),
+        _ => format!("{days}d {hours}h"),
+    }
+}
+
+#[cfg(test)]
+mod tests;
