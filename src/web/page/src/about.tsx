@@ -34,7 +34,7 @@ export function AboutView({ status }: { status: Status }): JSX.Element {
         {started_at && <p>running for <Since at={started_at} /></p>}
       </div>
       {plain.length > 0 && <Panel title="Status"><Fields fields={plain} /></Panel>}
-      <div class="halves">
+      <div class="halves even">
         {nested.map(([name, value]) => (
           <Panel key={name} title={words(name)}>
             {Array.isArray(value) ? <List items={value} /> : <Fields fields={Object.entries(value as object)} />}
@@ -49,7 +49,7 @@ export function AboutView({ status }: { status: Status }): JSX.Element {
   );
 }
 
-const words = (name: string): string => name.replace(/_/g, " ");
+const words = (name: string): string => name.charAt(0).toUpperCase() + name.slice(1).replace(/_/g, " ");
 
 const SUFFIXES: [RegExp, (value: number) => string][] = [
   [/_ms$/, (value) => (value < 1000 ? `${Number(value.toPrecision(3))} ms` : duration(value))],
@@ -59,7 +59,7 @@ const SUFFIXES: [RegExp, (value: number) => string][] = [
 ];
 
 function Field({ name, value, depth }: { name: string; value: unknown; depth: number }): JSX.Element {
-  if (value === null || value === undefined) return <span class="unknown" title="unknown">?</span>;
+  if (value === null || value === undefined) return <span class="muted">–</span>;
   if (typeof value === "number") return <>{SUFFIXES.find(([suffix]) => suffix.test(name))?.[1](value) ?? count(value)}</>;
   if (typeof value === "boolean") return <>{value ? "yes" : "no"}</>;
   if (typeof value === "string") {

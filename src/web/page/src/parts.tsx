@@ -41,7 +41,8 @@ export function Load(props: { ratio: number | null; why?: string | undefined; ti
 
 /** Losses per second: quiet at zero, marked when packets are gone. */
 export function Drops(props: { value: number | null | undefined; as: (value: number) => string; why?: string | undefined }): JSX.Element {
-  if (!props.value) return <span class="muted"><Value {...props} /></span>;
+  if (props.value === 0) return <span class="muted">0</span>;
+  if (props.value == null) return <Value {...props} />;
   return (
     <span class="dropping">
       <span aria-hidden="true">▾ </span>

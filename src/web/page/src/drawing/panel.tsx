@@ -9,6 +9,7 @@ import { toDevice, toLink } from "../route";
 import type { Query } from "../search";
 import { count } from "../units";
 import { describe, modelOf } from "./model";
+import type { Shape } from "./tiers";
 import type { Drawing } from "./topology";
 
 interface Tip {
@@ -22,7 +23,8 @@ export function TopologyPanel({ fabric, query }: { fabric: Fabric; query: Query 
   const [drawing, setDrawing] = useState<Drawing | null>(null);
   const [failed, setFailed] = useState(false);
   const [tip, setTip] = useState<Tip | null>(null);
-  const model = useMemo(() => modelOf(fabric, query), [fabric, query]);
+  const [shape, setShape] = useState<Shape>({ width: 800, height: 440 });
+  const model = useMemo(() => modelOf(fabric, query, shape), [fabric, query, shape]);
 
   useEffect(() => {
     const host = box.current;
@@ -34,22 +36,33 @@ export function TopologyPanel({ fabric, query }: { fabric: Fabric; query: Query 
       seen.disconnect();
       import("./topology").then(
         ({ draw }) => {
-          if (left) return;
-          made = draw(host, {
-            open: (what) => {
-              location.hash = "device" in what ? toDevice(what.device) : toLink(what.link);
-            },
-            hover: setTip,
+          // In a task of its own: taking in the library was one already.
+          setTimeout(() => {
+            if (left) return;
+            made = draw(host, {
+              open: (what) => {
+                location.hash = "device" in what ? toDevice(what.device) : toLink(what.link);
+              },
+              hover: setTip,
+            });
+            setDrawing(made);
           });
-          setDrawing(made);
         },
         () => setFailed(true),
       );
     }, { rootMargin: "200px" });
     seen.observe(host);
+    // Coarse steps: a panel that grows by a line does not lay the fabric out anew.
+    const sized = new ResizeObserver(() => {
+      const step = (pixels: number): number => Math.max(100, Math.round(pixels / 100) * 100);
+      const next = { width: step(host.clientWidth), height: step(host.clientHeight) };
+      setShape((now) => (now.width === next.width && now.height === next.height ? now : next));
+    });
+    sized.observe(host);
     return () => {
       left = true;
       seen.disconnect();
+      sized.disconnect();
       made?.destroy();
     };
   }, []);
@@ -62,7 +75,7 @@ export function TopologyPanel({ fabric, query }: { fabric: Fabric; query: Query 
       id="topology"
       class="topologypanel"
       title="Topology"
-      note={missing > 0 ? `drawing ${count(model.edges.length)} of ${count(model.of.edges)} links, those that need attention first; filter to narrow` : undefined}
+      note={missing > 0 ? `drawing ${count(model.edges.length)} of ${count(model.of.edges)} links: what needs attention and some of the rest; filter to narrow` : undefined}
     >
       <div class="canvasbox">
         <div class="canvas" ref={box} role="img" aria-label={describe(model, fabric)} />
