@@ -116,7 +116,8 @@ export class Fabric {
       };
       const lose = (x, y) => {
         const counted = (x.out_drops_pps ?? 0) + (y.in_drops_pps ?? 0);
-        return counted > 0 || (x.out_drops_pps !== null && y.in_drops_pps !== null) ? counted : null;
+        const missing = (x.out_drops_pps === null && x.watched) || (y.in_drops_pps === null && y.watched);
+        return counted > 0 || !missing ? counted : null;
       };
       const state = a.oper_status === "down" || b.oper_status === "down" ? "down" : a.oper_status === "up" || b.oper_status === "up" ? "up" : "unknown";
       return {

@@ -4,7 +4,7 @@ import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 
 import { fetchStatus, type Status } from "./api";
-import { Panel, Since, useTick } from "./parts";
+import { Panel, Since, Text, useTick } from "./parts";
 import { absolute, bps, count, duration } from "./units";
 
 const EVERY_MS = 5_000;
@@ -64,7 +64,7 @@ function Field({ name, value, depth }: { name: string; value: unknown; depth: nu
   if (typeof value === "boolean") return <>{value ? "yes" : "no"}</>;
   if (typeof value === "string") {
     const at = /_at$/.test(name) ? Date.parse(value) : NaN;
-    return Number.isNaN(at) ? <bdi>{value}</bdi> : <Moment at={at} />;
+    return Number.isNaN(at) ? <Text>{value}</Text> : <Moment at={at} />;
   }
   if (depth > 3) return <code>{JSON.stringify(value)}</code>;
   if (Array.isArray(value)) return <List items={value} />;

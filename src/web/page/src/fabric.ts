@@ -1,7 +1,7 @@
 // One `state` event, made ready to be looked at: indexes, and what needs attention first. Computed once per
 // event; at 10,000 links this must stay a matter of milliseconds, so keys are made once and compared plainly.
 
-import type { Alert, Device, Group, Link, LinkEnd, Severity, State } from "./api";
+import type { Alert, Device, Group, Link, Severity, State } from "./api";
 import { duration, naturalKey } from "./units";
 
 /** How much a thing needs attention; smaller comes first. */
@@ -111,7 +111,7 @@ export function fabricOf(state: State): Fabric {
     const { link, device, interface: name } = alert.labels;
     if (link) add(alertsOfLink, link, alert);
     else if (device && name) add(alertsOfEnd, endKey({ device, interface: name }), alert);
-    if (device) add(alertsOfDevice, device, alert);
+    for (const name of new Set([device, alert.labels["peer_device"]])) if (name) add(alertsOfDevice, name, alert);
   }
 
   const linkById = new Map<string, LinkRow>();
@@ -205,7 +205,7 @@ function byGroupHealth(a: Group, b: Group): number {
 
 /** Why a figure of one end of a link is not known, in words for a title. */
 export function whyUnknown(fabric: Fabric, link: Link, from: "a" | "b", field: string): string {
-  const end: LinkEnd = link[from];
+  const end = link[from];
   const said = end.unknown?.[field] ?? link.unknown?.[from === "a" ? "a_to_b" : "b_to_a"];
   if (said) return said;
   if (!end.watched) return `${end.device} is not watched`;
@@ -217,4 +217,11 @@ export function whyUnknown(fabric: Fabric, link: Link, from: "a" | "b", field: s
   if (device?.state === "unknown") return `${end.device} has not been asked yet`;
   if (field === "utilization" && end.speed_bps === null && end.out_bps !== null) return "its speed is not known";
   return "no good pair of readings yet";
+}
+
+/** Why it is not known what is lost on the way from an end: the sender's count is missing, or the receiver's. */
+export function whyLossUnknown(fabric: Fabric, link: Link, from: "a" | "b"): string {
+  const to = from === "a" ? "b" : "a";
+  const ofSender = link[from].out_drops_pps === null && (link[from].watched || !link[to].watched);
+  return ofSender ? whyUnknown(fabric, link, from, "out_drops_pps") : whyUnknown(fabric, link, to, "in_drops_pps");
 }

@@ -59,7 +59,7 @@ export function HistoryCharts({ ends, charts }: { ends: End[]; charts: ChartSpec
             {RANGES[key].title}
           </button>
         ))}
-        {error && <span class="muted" role="status">History could not be read: {error}</span>}
+        {error && <span class="muted" role="status">No history: {error}</span>}
       </div>
       <div class="charts">
         {charts.map((chart) => <Chart key={chart.title} spec={chart} histories={histories} span_s={RANGES[range].span_s} />)}

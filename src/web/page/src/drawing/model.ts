@@ -1,8 +1,10 @@
 // What the drawing shows of a fabric: devices and links as plain values, few enough to be drawn. Where there are
 // more links than a drawing can carry, those that need attention are drawn, and it is said how many are not.
 
+import type { Device, Link } from "../api";
 import type { Fabric, LinkRow } from "../fabric";
 import { BUSY, dropsOf, Rank, severityOf } from "../fabric";
+import { plain } from "../parts";
 import { matchesLink, type Query } from "../search";
 import { percent, pps } from "../units";
 import { labelOf, nodeWidth, place, type Placing, type Shape } from "./tiers";
@@ -48,8 +50,7 @@ export interface Model {
 // Positions depend on names, labels and ends only: kept while those stay as they are.
 let placed: { key: string; placing: Placing } | null = null;
 
-function placingOf(fabric: Fabric, shape: Shape): Placing {
-  const { devices, links } = fabric.state;
+function placingOf(devices: Device[], links: Link[], shape: Shape): Placing {
   const key = [
     `${shape.width} ${shape.height}`,
     ...devices.map(({ name, labels }) => `${name}\t${labels?.["role"] ?? ""}\t${labels?.["tier"] ?? ""}`),
@@ -60,13 +61,19 @@ function placingOf(fabric: Fabric, shape: Shape): Placing {
 }
 
 export function modelOf(fabric: Fabric, query: Query | null, shape: Shape): Model {
-  const { places, tiers } = placingOf(fabric, shape);
+  const { devices, links } = fabric.state;
   // `fabric.links` is sorted by attention, so that what is left out needs it least.
   const matching = query ? fabric.links.filter((row) => matchesLink(query, row)) : fabric.links;
-  const few = places.size <= MOST_DEVICES && fabric.links.length <= MOST_LINKS;
+  const few = devices.length <= MOST_DEVICES && links.length <= MOST_LINKS;
   // A small fabric is always drawn whole, and a search only makes the rest faint.
   const rows = few ? fabric.links : matching.length <= MOST_LINKS ? matching : chosen(fabric, matching);
   const lit = few && query ? new Set(matching) : null;
+  // Of a large fabric, what was searched for is laid out by itself.
+  const part = !few && query ? rows.map(({ link }) => link) : null;
+  const ends = part && new Set(part.flatMap(({ a, b }) => [a.device, b.device]));
+  const { places, tiers } = part && ends
+    ? placingOf(devices.filter(({ name }) => ends.has(name)), part, shape)
+    : placingOf(devices, links, shape);
 
   const shown = new Set<string>();
   for (const { link } of rows) {
@@ -75,7 +82,7 @@ export function modelOf(fabric: Fabric, query: Query | null, shape: Shape): Mode
   }
   for (const name of places.keys()) {
     if (shown.size >= MOST_DEVICES) break;
-    if (few || !query) shown.add(name);
+    shown.add(name);
   }
   const edges = rows
     .filter(({ link }) => shown.has(link.a.device) && shown.has(link.b.device) && link.a.device !== link.b.device)
@@ -87,14 +94,14 @@ export function modelOf(fabric: Fabric, query: Query | null, shape: Shape): Mode
       id: name,
       x: at.x,
       y: at.y,
-      label: labelOf(name),
+      label: plain(labelOf(name)),
       width: nodeWidth(labelOf(name)),
       kind: at.watched ? "device" : "host",
       trouble: troubleOf(fabric, name),
       faint: litNodes !== null && !litNodes.has(name),
     };
   });
-  return { nodes, edges, of: { nodes: places.size, edges: fabric.links.length }, tiers };
+  return { nodes, edges, of: { nodes: Math.max(places.size, devices.length), edges: links.length }, tiers };
 }
 
 /** What needs attention, and an even and steady choice of the rest, so that the drawing keeps still. */

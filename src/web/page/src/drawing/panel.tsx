@@ -4,7 +4,7 @@ import type { JSX } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 
 import type { Fabric } from "../fabric";
-import { Panel } from "../parts";
+import { Panel, plain } from "../parts";
 import { toDevice, toLink } from "../route";
 import type { Query } from "../search";
 import { count } from "../units";
@@ -82,7 +82,7 @@ export function TopologyPanel({ fabric, query }: { fabric: Fabric; query: Query 
         {!drawing && <p class="loading muted">{failed ? "The drawing could not be loaded; the tables have all of it." : "Drawing…"}</p>}
         {tip && (
           <div class={`tip ${tip.x > 360 ? "left" : ""}`} style={{ left: `${tip.x}px`, top: `${tip.y}px` }} aria-hidden="true">
-            {tip.title}
+            {plain(tip.title)}
           </div>
         )}
         <div class="zoom" role="group" aria-label="Zoom the drawing">

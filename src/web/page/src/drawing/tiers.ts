@@ -133,15 +133,15 @@ function laidOut(tiers: string[][], peers: Map<string, Set<string>>, watched: Se
       : names;
     const rows = Math.ceil(ordered.length / perRow);
     const inRow = Math.ceil(ordered.length / Math.max(1, rows));
+    const step = span / inRow;
     ordered.forEach((name, at) => {
-      const row = Math.floor(at / inRow);
-      const length = Math.min(inRow, ordered.length - row * inRow);
-      const step = span / length;
-      const shift = rows > 1 && row % 2 === 1 ? step / 2 : 0;
+      // Column by column, so that neighbours in the order stay neighbours; each row a little aside, so that links
+      // pass between the nodes above.
+      const row = at % rows;
       places.set(name, {
         name,
         tier,
-        x: (at - row * inRow + 0.5) * step + shift,
+        x: (Math.floor(at / rows) + 0.5 + (rows > 1 ? row / rows - 0.5 * (1 - 1 / rows) : 0)) * step,
         y: y + row * BETWEEN_ROWS,
         watched: watched.has(name),
       });
