@@ -43,7 +43,8 @@ export interface EdgeView {
 export interface Model {
   nodes: NodeView[];
   edges: EdgeView[];
-  of: { nodes: number; edges: number };
+  /** Of how many; `matching` is what the search lets through. */
+  of: { nodes: number; edges: number; matching: number };
   tiers: string[][];
 }
 
@@ -101,7 +102,7 @@ export function modelOf(fabric: Fabric, query: Query | null, shape: Shape): Mode
       faint: litNodes !== null && !litNodes.has(name),
     };
   });
-  return { nodes, edges, of: { nodes: Math.max(places.size, devices.length), edges: links.length }, tiers };
+  return { nodes, edges, of: { nodes: Math.max(places.size, devices.length), edges: links.length, matching: matching.length }, tiers };
 }
 
 /** What needs attention, and an even and steady choice of the rest, so that the drawing keeps still. */

@@ -8,7 +8,7 @@ import { Panel, plain } from "../parts";
 import { toDevice, toLink } from "../route";
 import type { Query } from "../search";
 import { count } from "../units";
-import { describe, modelOf } from "./model";
+import { describe, modelOf, type Model } from "./model";
 import type { Shape } from "./tiers";
 import type { Drawing } from "./topology";
 
@@ -69,13 +69,21 @@ export function TopologyPanel({ fabric, query }: { fabric: Fabric; query: Query 
 
   useEffect(() => drawing?.show(model), [drawing, model]);
 
-  const missing = model.of.edges - model.edges.length;
   return (
     <Panel
       id="topology"
       class="topologypanel"
       title="Topology"
-      note={missing > 0 ? `drawing ${count(model.edges.length)} of ${count(model.of.edges)} links: what needs attention and some of the rest; filter to narrow` : undefined}
+      note={
+        <>
+          <span>{shownOf(model)}</span>
+          <span class="zoom" role="group" aria-label="Zoom the drawing">
+            <button type="button" aria-label="Zoom in" title="Zoom in (Ctrl and wheel)" onClick={() => drawing?.zoom(1.3)}>+</button>
+            <button type="button" aria-label="Zoom out" title="Zoom out" onClick={() => drawing?.zoom(1 / 1.3)}>−</button>
+            <button type="button" aria-label="Show all" title="Show all" onClick={() => drawing?.fit()}>⤢</button>
+          </span>
+        </>
+      }
     >
       <div class="canvasbox">
         <div class="canvas" ref={box} role="img" aria-label={describe(model, fabric)} />
@@ -85,11 +93,6 @@ export function TopologyPanel({ fabric, query }: { fabric: Fabric; query: Query 
             {plain(tip.title)}
           </div>
         )}
-        <div class="zoom" role="group" aria-label="Zoom the drawing">
-          <button type="button" aria-label="Zoom in" title="Zoom in (Ctrl and wheel)" onClick={() => drawing?.zoom(1.3)}>+</button>
-          <button type="button" aria-label="Zoom out" title="Zoom out" onClick={() => drawing?.zoom(1 / 1.3)}>−</button>
-          <button type="button" aria-label="Show all" title="Show all" onClick={() => drawing?.fit()}>⤢</button>
-        </div>
       </div>
       <p class="legend" aria-hidden="true">
         <span class="key calm">under 50 %</span>
@@ -102,4 +105,11 @@ export function TopologyPanel({ fabric, query }: { fabric: Fabric; query: Query 
       </p>
     </Panel>
   );
+}
+
+/** Says when less than all is drawn, and why. */
+function shownOf({ edges, of }: Model): string {
+  if (edges.length >= of.edges) return "";
+  const drawn = `drawing ${count(edges.length)} of ${count(of.edges)} links`;
+  return edges.length >= of.matching ? `${drawn}: those that match` : `${drawn}: what needs attention and some of the rest; filter to narrow`;
 }

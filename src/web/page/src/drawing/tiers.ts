@@ -111,6 +111,10 @@ export const labelOf = (name: string): string => (name.length > 18 ? `${name.sli
 /** How wide a node is for its label. */
 export const nodeWidth = (label: string): number => Math.max(58, label.length * 7.6 + 20);
 
+/** How far a row stands aside, in columns. */
+const asideOf = (row: number, rows: number, byColumn: boolean): number =>
+  rows === 1 ? 0 : byColumn ? row / rows - 0.5 * (1 - 1 / rows) : row % 2 === 1 ? 0.25 : -0.25;
+
 function laidOut(tiers: string[][], peers: Map<string, Set<string>>, watched: Set<string>, shape: Shape): Map<string, Place> {
   const places = new Map<string, Place>();
   const total = tiers.reduce((sum, names) => sum + names.length, 0);
@@ -134,14 +138,16 @@ function laidOut(tiers: string[][], peers: Map<string, Set<string>>, watched: Se
     const rows = Math.ceil(ordered.length / perRow);
     const inRow = Math.ceil(ordered.length / Math.max(1, rows));
     const step = span / inRow;
+    // What hangs on the tier above goes column by column, so that it stays under it; names go row by row, as one
+    // reads. Each row stands a little aside, so that links pass between the nodes above.
+    const byColumn = ordered !== names && rows <= 3;
     ordered.forEach((name, at) => {
-      // Column by column, so that neighbours in the order stay neighbours; each row a little aside, so that links
-      // pass between the nodes above.
-      const row = at % rows;
+      const row = byColumn ? at % rows : Math.floor(at / inRow);
+      const column = byColumn ? Math.floor(at / rows) : at % inRow;
       places.set(name, {
         name,
         tier,
-        x: (Math.floor(at / rows) + 0.5 + (rows > 1 ? row / rows - 0.5 * (1 - 1 / rows) : 0)) * step,
+        x: (column + 0.5 + asideOf(row, rows, byColumn)) * step,
         y: y + row * BETWEEN_ROWS,
         watched: watched.has(name),
       });
