@@ -114,7 +114,11 @@ export class Fabric {
         const other = side === "a" ? b : a; // counted by the other end, where only that one is watched
         return other.out_bps !== null && !end.watched ? this.load(cable, side, at_s) : null;
       };
-      const lose = (x, y) => (x.out_drops_pps === null && y.in_drops_pps === null ? null : (x.out_drops_pps ?? 0) + (y.in_drops_pps ?? 0));
+      const lose = (x, y) => {
+        const counted = (x.out_drops_pps ?? 0) + (y.in_drops_pps ?? 0);
+        const missing = (x.out_drops_pps === null && x.watched) || (y.in_drops_pps === null && y.watched);
+        return counted > 0 || !missing ? counted : null;
+      };
       const state = a.oper_status === "down" || b.oper_status === "down" ? "down" : a.oper_status === "up" || b.oper_status === "up" ? "up" : "unknown";
       return {
         id: cable.id, a, b, state,

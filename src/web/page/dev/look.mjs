@@ -23,7 +23,16 @@ const LONGEST_TASK_MS = 200;
 const wide = { width: 1400, height: 1000 };
 const phone = { width: 375, height: 812, mobile: true };
 
-// name, address, what to look with; `act` runs in the page, `gone` closes the server first.
+const ROWS = "document.querySelectorAll('table.links tbody tr:not(.space)').length";
+const TAP = `(async () => {
+  const box = document.querySelector('.canvasbox'), at = box.getBoundingClientRect();
+  for (let y = 10; y < at.height && location.hash.length < 3; y += 12) for (let x = 10; x < at.width - 130 && location.hash.length < 3; x += 16) {
+    box.dispatchEvent(new MouseEvent('click', { clientX: at.x + x, clientY: at.y + y, bubbles: true }));
+    if (x % 64 === 10) await new Promise((go) => setTimeout(go));
+  }
+})()`;
+// Name, address, what to look with. `act` runs in the page, `keys` are typed, `hover` is pointed at, `gone` closes the
+// server; `expect` must then be true.
 const LOOKS = [
   { name: "overview", ...wide },
   { name: "overview-full", ...wide, full: true },
@@ -32,27 +41,34 @@ const LOOKS = [
   { name: "overview-phone-dark", ...phone, dark: true },
   { name: "overview-calm", ...wide, scene: "calm" },
   { name: "alert-open", ...wide, act: "document.querySelectorAll('.alert summary')[2].click()" },
-  { name: "filtered", ...wide, hash: "#/?q=leaf1&links=-ab" },
-  { name: "tip", ...wide, hover: "canvas" },
+  { name: "filtered", ...wide, hash: "#/?q=leaf1&links=-ab", expect: `${ROWS} === 7 && document.querySelector('th.c-ab').ariaSort === 'descending'` },
+  { name: "keys", ...wide, keys: ["/", "l", "e", "a", "f", "1", ":"], expect: `${ROWS} === 7 && location.hash === '#/?q=leaf1%3A'` },
+  { name: "keys-escape", ...wide, keys: ["/", "l", "e", "Escape"], expect: `location.hash === '#/' && document.activeElement.type === 'search'` },
+  { name: "chip", ...wide, act: "document.querySelector('.chip.down').click()", expect: `${ROWS} === 1` },
+  { name: "theme", ...wide, act: "(async () => { for (const _ of [1, 2]) { document.querySelector('.theme').click(); await new Promise((go) => setTimeout(go, 200)); } })()", expect: "document.documentElement.dataset.theme === 'dark' && localStorage['selvedge.theme'] === 'dark'" },
+  { name: "tap", ...phone, act: TAP, expect: "/^#.(device|link)/.test(location.hash)" },
+  { name: "tip", ...wide, hover: "canvas", expect: "!!document.querySelector('.tip')" },
   { name: "link", ...wide, hash: LINK, full: true, wait: 2500 },
   { name: "link-dark", ...wide, hash: `${LINK}?range=6h`, dark: true, full: true, wait: 2500 },
   { name: "link-phone", ...phone, hash: LINK, full: true, wait: 2500 },
   { name: "link-gap", ...wide, hash: `${"#/link/" + encodeURIComponent("leaf6:Ethernet1/1 - spine1:Ethernet1/6")}?range=1h`, full: true, wait: 2500 },
   { name: "device", ...wide, hash: "#/device/leaf2", full: true },
   { name: "device-phone", ...phone, hash: "#/device/leaf2", full: true },
-  { name: "device-hostile", ...wide, hash: "#/device/leaf3", full: true },
+  { name: "device-hostile", ...wide, hash: "#/device/leaf3", full: true, expect: "document.images.length === 0 && document.body.textContent.includes('onerror')" },
   { name: "interface", ...wide, hash: "#/interface/leaf2/Ethernet1%2F1", full: true, wait: 2500 },
   { name: "alerts", ...wide, hash: "#/alerts", act: "document.querySelectorAll('.summarybutton')[1].click()" },
   { name: "alerts-phone", ...phone, hash: "#/alerts" },
   { name: "about", ...wide, hash: "#/about" },
   { name: "gone", ...wide, gone: true },
+  { name: "back", ...wide, gone: true, back: true },
+  { name: "tablet", width: 860, height: 1100 },
   { name: "empty", ...wide, scene: "empty" },
   { name: "discovering", ...wide, scene: "discovering" },
   { name: "none", ...wide, scene: "none" },
   { name: "nolinks", ...wide, scene: "nolinks" },
-  { name: "many", ...wide, links: 10_000, wait: 9000, full: true },
+  { name: "many", ...wide, links: 10_000, wait: 9000, full: true, expect: `${ROWS} > 10 && ${ROWS} < 60` },
   { name: "many-filtered", ...wide, links: 10_000, wait: 7000, hash: "#/?q=leaf12%20&links=-ab" },
-  { name: "many-scrolled", ...wide, links: 10_000, wait: 6000, act: "document.querySelector('table.links').closest('.scroll').scrollTop = 200000" },
+  { name: "many-scrolled", ...wide, links: 10_000, wait: 6000, act: "document.querySelector('table.links').closest('.scroll').scrollTop = 200000", expect: "Number(document.querySelector('table.links tbody tr:not(.space)').ariaRowIndex) > 5000" },
   { name: "many-sorted", ...wide, links: 10_000, wait: 6000, act: "document.querySelector('table.links th.c-ab button').click()" },
   { name: "many-phone", ...phone, links: 10_000, wait: 7000 },
 ];
@@ -60,7 +76,7 @@ const LOOKS = [
 const TYPES = { ".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css" };
 const CSP = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'none'";
 
-function serve(options) {
+function serve(options, port = 0) {
   const handle = mock(options);
   const server = createServer((request, response) => {
     if (handle(request, response)) return;
@@ -74,7 +90,7 @@ function serve(options) {
       response.writeHead(404).end();
     }
   });
-  return new Promise((ready) => server.listen(0, "127.0.0.1", () => ready(server)));
+  return new Promise((ready) => server.listen(port, "127.0.0.1", () => ready(server)));
 }
 
 /** Chromium's protocol over a pipe: messages are JSON, each ended by a zero byte. */
@@ -115,34 +131,49 @@ class Browser {
 }
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-const WATCH_TASKS = `window.__tasks = []; new PerformanceObserver((list) => { for (const e of list.getEntries()) window.__tasks.push(Math.round(e.duration)); }).observe({ type: "longtask", buffered: true });`;
+
+/** The longest task of the page's main thread in processor time, so that a busy machine does not blame the page. */
+function longestTask(events) {
+  const mains = new Set(events.filter((e) => e.name === "thread_name" && e.args.name === "CrRendererMain").map((e) => `${e.pid} ${e.tid}`));
+  const tasks = events.filter((e) => e.name.endsWith("RunTask") && mains.has(`${e.pid} ${e.tid}`));
+  return Math.round(Math.max(0, ...tasks.map((e) => (e.tdur ?? e.dur ?? 0) / 1000)));
+}
 
 async function look(browser, spec) {
-  const server = await serve({ scene: spec.scene, links: spec.links });
-  const origin = `http://127.0.0.1:${server.address().port}`;
+  let server = await serve({ scene: spec.scene, links: spec.links });
+  const { port } = server.address();
+  const origin = `http://127.0.0.1:${port}`;
   const { browserContextId } = await browser.send("Target.createBrowserContext");
   const { targetId } = await browser.send("Target.createTarget", { url: "about:blank", browserContextId });
   const { sessionId } = await browser.send("Target.attachToTarget", { targetId, flatten: true });
   const send = (method, params) => browser.send(method, params, sessionId);
   const problems = [];
-  let bytes = 0;
+  const trace = [];
+  let traced = () => {};
   browser.heard = ({ method, params }) => {
     if (method === "Runtime.exceptionThrown") problems.push(params.exceptionDetails.exception?.description ?? params.exceptionDetails.text);
     if (method === "Runtime.consoleAPICalled" && ["error", "warning"].includes(params.type)) problems.push(`console: ${params.args.map((a) => a.value ?? a.description).join(" ")}`);
     if (method === "Log.entryAdded" && params.entry.level === "error" && !spec.gone) problems.push(`log: ${params.entry.text} ${params.entry.url ?? ""}`);
     if (method === "Network.requestWillBeSent" && !params.request.url.startsWith(origin) && !params.request.url.startsWith("data:")) problems.push(`asked elsewhere: ${params.request.url}`);
-    if (method === "Network.dataReceived") bytes += params.dataLength;
+    if (method === "Tracing.dataCollected") trace.push(...params.value);
+    if (method === "Tracing.tracingComplete") traced();
     if (method === "Page.javascriptDialogOpening") problems.push("a dialog opened");
   };
   for (const domain of ["Runtime", "Log", "Network", "Page"]) await send(`${domain}.enable`);
   await send("Emulation.setDeviceMetricsOverride", { width: spec.width, height: spec.height, deviceScaleFactor: 1, mobile: spec.mobile ?? false });
   if (spec.mobile) await send("Emulation.setTouchEmulationEnabled", { enabled: true });
   await send("Emulation.setEmulatedMedia", { features: [{ name: "prefers-color-scheme", value: spec.dark ? "dark" : "light" }] });
-  await send("Page.addScriptToEvaluateOnNewDocument", { source: WATCH_TASKS });
+  await browser.send("Tracing.start", { transferMode: "ReportEvents", traceConfig: { includedCategories: ["toplevel", "__metadata"] } });
   await send("Page.navigate", { url: `${origin}/${spec.hash ?? ""}` });
   await pause(spec.wait ?? 2200);
-  const evaluate = async (expression) => (await send("Runtime.evaluate", { expression, returnByValue: true })).result.value;
+  const evaluate = async (expression) => (await send("Runtime.evaluate", { expression, returnByValue: true, awaitPromise: true })).result.value;
   if (spec.act) await evaluate(spec.act);
+  for (const key of spec.keys ?? []) {
+    const text = key.length === 1 ? key : undefined;
+    await send("Input.dispatchKeyEvent", { type: "keyDown", key, text });
+    await send("Input.dispatchKeyEvent", { type: "keyUp", key });
+    await pause(60);
+  }
   if (spec.hover) {
     const at = await evaluate(`(() => { const b = document.querySelector(${JSON.stringify(spec.hover)}).getBoundingClientRect(); return [b.x, b.y, b.width, b.height]; })()`);
     for (let i = 0; i < 60 && !(await evaluate("!!document.querySelector('.tip')")); i += 1) {
@@ -154,10 +185,19 @@ async function look(browser, spec) {
     server.closeAllConnections();
     server.close();
     await pause(6500);
+    if (!(await evaluate("!!document.querySelector('.banner')"))) problems.push("it does not say that the server is gone");
   }
-  if (spec.act) await pause(1500);
-  const tasks = await evaluate("window.__tasks");
-  const long = Math.max(0, ...(tasks ?? []));
+  if (spec.back) {
+    server = await serve({ scene: spec.scene, links: spec.links }, port);
+    await pause(6500);
+    if (await evaluate("!!document.querySelector('.banner')")) problems.push("it did not come back");
+  }
+  if (spec.act || spec.keys) await pause(1500);
+  if (spec.expect && (await evaluate(spec.expect)) !== true) problems.push(`not so: ${spec.expect} at ${await evaluate("location.hash")}`);
+  const complete = new Promise((done) => (traced = done));
+  await browser.send("Tracing.end");
+  await complete;
+  const long = longestTask(trace);
   if (long > LONGEST_TASK_MS) problems.push(`a task of ${long} ms`);
   const over = await evaluate("document.documentElement.scrollWidth - innerWidth");
   if (over > 0) problems.push(`wider than the screen by ${over} px`);

@@ -4,7 +4,7 @@ import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 
 import { fetchStatus, type Status } from "./api";
-import { Panel, Since, useTick } from "./parts";
+import { Panel, Since, Text, useTick } from "./parts";
 import { absolute, bps, count, duration } from "./units";
 
 const EVERY_MS = 5_000;
@@ -34,7 +34,7 @@ export function AboutView({ status }: { status: Status }): JSX.Element {
         {started_at && <p>running for <Since at={started_at} /></p>}
       </div>
       {plain.length > 0 && <Panel title="Status"><Fields fields={plain} /></Panel>}
-      <div class="halves">
+      <div class="halves even">
         {nested.map(([name, value]) => (
           <Panel key={name} title={words(name)}>
             {Array.isArray(value) ? <List items={value} /> : <Fields fields={Object.entries(value as object)} />}
@@ -49,7 +49,7 @@ export function AboutView({ status }: { status: Status }): JSX.Element {
   );
 }
 
-const words = (name: string): string => name.replace(/_/g, " ");
+const words = (name: string): string => name.charAt(0).toUpperCase() + name.slice(1).replace(/_/g, " ");
 
 const SUFFIXES: [RegExp, (value: number) => string][] = [
   [/_ms$/, (value) => (value < 1000 ? `${Number(value.toPrecision(3))} ms` : duration(value))],
@@ -59,12 +59,12 @@ const SUFFIXES: [RegExp, (value: number) => string][] = [
 ];
 
 function Field({ name, value, depth }: { name: string; value: unknown; depth: number }): JSX.Element {
-  if (value === null || value === undefined) return <span class="unknown" title="unknown">?</span>;
+  if (value === null || value === undefined) return <span class="muted">–</span>;
   if (typeof value === "number") return <>{SUFFIXES.find(([suffix]) => suffix.test(name))?.[1](value) ?? count(value)}</>;
   if (typeof value === "boolean") return <>{value ? "yes" : "no"}</>;
   if (typeof value === "string") {
     const at = /_at$/.test(name) ? Date.parse(value) : NaN;
-    return Number.isNaN(at) ? <bdi>{value}</bdi> : <Moment at={at} />;
+    return Number.isNaN(at) ? <Text>{value}</Text> : <Moment at={at} />;
   }
   if (depth > 3) return <code>{JSON.stringify(value)}</code>;
   if (Array.isArray(value)) return <List items={value} />;

@@ -5,7 +5,7 @@ import { useState } from "preact/hooks";
 
 import type { Alert } from "./api";
 import { endKey, severityOf, type Fabric } from "./fabric";
-import { Badge, Empty, Name, Panel, SeverityBadge, Since } from "./parts";
+import { Badge, Empty, Name, Panel, SeverityBadge, Since, Text } from "./parts";
 import { to, toDevice, toInterface, toLink } from "./route";
 import { Table, type Column } from "./table";
 
@@ -32,13 +32,13 @@ export function Details({ alert, fabric }: { alert: Alert; fabric: Fabric }): JS
       <dl>
         {PARTS.map((part) => alert.annotations[part] && [
           <dt key={part}>{TITLES[part]}</dt>,
-          <dd key={`${part}-text`} class={part}><bdi>{alert.annotations[part]}</bdi></dd>,
+          <dd key={`${part}-text`} class={part}><Text>{alert.annotations[part]}</Text></dd>,
         ])}
         <dt>Where</dt>
         <dd><Subject alert={alert} fabric={fabric} /></dd>
       </dl>
       <p class="labels">
-        {labels.map(([key, value]) => <span class="label" key={key}>{key}=<bdi>{value}</bdi></span>)}
+        {labels.map(([key, value]) => <span class="label" key={key}>{key}=<Text>{value}</Text></span>)}
         <span class="label" title="Stable as long as it is the same trouble">{alert.fingerprint}</span>
       </p>
     </div>
@@ -52,7 +52,7 @@ export function AlertItem({ alert, fabric }: { alert: Alert; fabric: Fabric }): 
         <summary>
           {alert.state === "firing" ? <SeverityBadge severity={severityOf(alert)} /> : <Badge state={alert.state} />}
           <span class="summary">
-            <bdi>{alert.annotations.summary || alert.labels["alertname"] || "alert"}</bdi>
+            <Text>{alert.annotations.summary || alert.labels["alertname"] || "alert"}</Text>
             <span class="sub">{alert.labels["alertname"]}{alert.state !== "firing" && ` · ${severityOf(alert)}`}</span>
           </span>
           <Since at={alert.since} />
@@ -133,7 +133,7 @@ export function AlertsView({ fabric }: { fabric: Fabric }): JSX.Element {
           aria-expanded={open === alert.fingerprint}
           onClick={() => setOpen(open === alert.fingerprint ? null : alert.fingerprint)}
         >
-          <bdi>{alert.annotations.summary || "details"}</bdi>
+          <Text>{alert.annotations.summary || "details"}</Text>
         </button>
       ),
     },
@@ -158,7 +158,7 @@ export function AlertsView({ fabric }: { fabric: Fabric }): JSX.Element {
       )}
       {opened && (
         <section class="openalert" aria-label="The chosen alert">
-          <h3><SeverityBadge severity={severityOf(opened)} /> <bdi>{opened.annotations.summary}</bdi></h3>
+          <h3><SeverityBadge severity={severityOf(opened)} /> <Text>{opened.annotations.summary ?? ""}</Text></h3>
           <Details alert={opened} fabric={fabric} />
         </section>
       )}

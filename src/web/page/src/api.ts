@@ -125,8 +125,15 @@ export class ApiError extends Error {}
 async function get<T>(path: string, signal?: AbortSignal): Promise<T> {
   const timeout = AbortSignal.timeout(10_000);
   const response = await fetch(path, { signal: signal ? AbortSignal.any([signal, timeout]) : timeout });
-  if (!response.ok) throw new ApiError(`${response.status} ${response.statusText}`.trim());
+  if (!response.ok) throw new ApiError(await reason(response));
   return (await response.json()) as T;
+}
+
+/** What the server says of its refusal, else the bare status. */
+async function reason(response: Response): Promise<string> {
+  const status = `${response.status} ${response.statusText}`.trim();
+  const body: unknown = await response.json().catch(() => null);
+  return body !== null && typeof body === "object" && "error" in body ? String(body.error) : status;
 }
 
 const query = (fields: Record<string, string | number>): string =>

@@ -124,7 +124,7 @@ function Search({ route }: { route: Route }): JSX.Element {
         aria-label="Filter links, devices and groups"
         aria-keyshortcuts="/"
         placeholder="Filter: leaf1, spine, is:down"
-        title="All words must match. is:down is:unknown is:drops is:busy is:trouble"
+        title="All words must occur, as in: leaf1: spine2. Also is:down is:unknown is:drops is:busy is:trouble"
         autocomplete="off"
         spellcheck={false}
         value={text}

@@ -4,11 +4,11 @@ import type { ComponentChildren, JSX } from "preact";
 
 import type { Device, Interface, Link, LinkEnd } from "./api";
 import { alertsAbout, AlertList } from "./alerts";
-import { dropsOf, utilizationOf, whyUnknown, type Fabric } from "./fabric";
+import { dropsOf, utilizationOf, whyLossUnknown, whyUnknown, type Fabric } from "./fabric";
 import { HistoryCharts, type ChartSpec } from "./history";
 import { InterfacesTable, lossOf, peerOf, useInterfaces, why } from "./interfaces";
 import { LinksTable } from "./links";
-import { Badge, Drops, Empty, Load, Name, Panel, Since, Value } from "./parts";
+import { Badge, Drops, Empty, Load, Name, Panel, Since, Text, Value } from "./parts";
 import { toDevice, toInterface, toLink } from "./route";
 import { bps, count, duration, pps, speed } from "./units";
 
@@ -98,7 +98,7 @@ function EndPanel({ fabric, link, from }: { fabric: Fabric; link: Link; from: "a
         </Fact>
         <Fact name="Speed"><Value value={end.speed_bps} as={speed} why={reason("speed_bps")} /></Fact>
         <Fact name="Lost on the way" title="Discards and errors counted by either end for this direction">
-          <Drops value={dropsOf(link, from)} as={pps} why={reason("out_drops_pps")} />
+          <Drops value={dropsOf(link, from)} as={pps} why={whyLossUnknown(fabric, link, from)} />
         </Fact>
         <Fact name="Drops sending"><Drops value={end.out_drops_pps} as={pps} why={reason("out_drops_pps")} /></Fact>
         <Fact name="Drops receiving"><Drops value={end.in_drops_pps} as={pps} why={reason("in_drops_pps")} /></Fact>
@@ -154,7 +154,7 @@ export function DeviceView({ fabric, name }: { fabric: Fabric; name: string }): 
 const DeviceState = ({ device }: { device: Device }): JSX.Element => (
   <p>
     <Badge state={device.state} text={device.state === "ok" ? "answers" : device.state} /> {device.since && <>for <Since at={device.since} /></>}
-    {device.why && <> · <bdi>{device.why}</bdi></>}
+    {device.why && <> · <Text>{device.why}</Text></>}
   </p>
 );
 
@@ -166,7 +166,7 @@ const Identity = ({ device, links }: { device: Device; links: number }): JSX.Ele
     <Fact name="Links">{count(links)}</Fact>
     {device.sysObjectID && <Fact name="sysObjectID"><Name>{device.sysObjectID}</Name></Fact>}
     {Object.entries(device.labels ?? {}).map(([key, value]) => <Fact key={key} name={key}><Name>{value}</Name></Fact>)}
-    {device.sysDescr && <div class="wide"><dt>sysDescr</dt><dd class="descr"><bdi>{device.sysDescr}</bdi></dd></div>}
+    {device.sysDescr && <div class="wide"><dt>sysDescr</dt><dd class="descr"><Text>{device.sysDescr}</Text></dd></div>}
   </Facts>
 );
 

@@ -1,7 +1,7 @@
 // One `state` event, made ready to be looked at: indexes, and what needs attention first. Computed once per
 // event; at 10,000 links this must stay a matter of milliseconds, so keys are made once and compared plainly.
 
-import type { Alert, Device, Group, Link, LinkEnd, Severity, State } from "./api";
+import type { Alert, Device, Group, Link, Severity, State } from "./api";
 import { duration, naturalKey } from "./units";
 
 /** How much a thing needs attention; smaller comes first. */
@@ -33,6 +33,8 @@ export interface DeviceRow {
   device: Device;
   rank: Rank;
   links: number;
+  /** How many fire. */
+  alerts: number;
   key: string;
 }
 
@@ -72,8 +74,12 @@ export function worse(one: number | null | undefined, other: number | null | und
 export function dropsOf(link: Link, from: "a" | "b"): number | null {
   if (link.drops_pps) return from === "a" ? link.drops_pps.a_to_b : link.drops_pps.b_to_a;
   const [sender, receiver] = from === "a" ? [link.a, link.b] : [link.b, link.a];
-  if (sender.out_drops_pps === null && receiver.in_drops_pps === null) return null;
-  return (sender.out_drops_pps ?? 0) + (receiver.in_drops_pps ?? 0);
+  const [out, into] = [sender.out_drops_pps, receiver.in_drops_pps];
+  // Loss that one end counts is loss; none at one end says nothing of the other, if that one should be counting.
+  const counted = (out ?? 0) + (into ?? 0);
+  if (counted > 0) return counted;
+  const missing = (out === null && sender.watched) || (into === null && receiver.watched);
+  return missing || (out === null && into === null) ? null : 0;
 }
 
 export const utilizationOf = (link: Link, from: "a" | "b"): number | null =>
@@ -85,7 +91,7 @@ let keys = new Map<string, string>();
 function add<K, V>(map: Map<K, V[]>, key: K, value: V): void {
   const list = map.get(key);
   if (!list) map.set(key, [value]);
-  else if (list[list.length - 1] !== value) list.push(value);
+  else if (list[list.length - 1] !== value) list.push(value); // a link from a device to itself counts once
 }
 
 export function fabricOf(state: State): Fabric {
@@ -105,7 +111,7 @@ export function fabricOf(state: State): Fabric {
     const { link, device, interface: name } = alert.labels;
     if (link) add(alertsOfLink, link, alert);
     else if (device && name) add(alertsOfEnd, endKey({ device, interface: name }), alert);
-    if (device) add(alertsOfDevice, device, alert);
+    for (const name of new Set([device, alert.labels["peer_device"]])) if (name) add(alertsOfDevice, name, alert);
   }
 
   const linkById = new Map<string, LinkRow>();
@@ -126,7 +132,9 @@ export function fabricOf(state: State): Fabric {
     for (const end of [link.a, link.b]) {
       linkByEnd.set(endKey(end), row);
       add(linksOfDevice, end.device, row);
-      for (const alert of alertsOfLink.get(link.id) ?? []) add(alertsOfDevice, end.device, alert);
+      for (const alert of alertsOfLink.get(link.id) ?? []) {
+        if (!alertsOfDevice.get(end.device)?.includes(alert)) add(alertsOfDevice, end.device, alert);
+      }
     }
     return row;
   });
@@ -139,6 +147,7 @@ export function fabricOf(state: State): Fabric {
       device,
       rank: deviceRank(device, about),
       links: linksOfDevice.get(device.name)?.length ?? 0,
+      alerts: about?.filter((alert) => alert.state === "firing").length ?? 0,
       key: keyOf(device.name),
     };
     deviceByName.set(device.name, row);
@@ -196,7 +205,7 @@ function byGroupHealth(a: Group, b: Group): number {
 
 /** Why a figure of one end of a link is not known, in words for a title. */
 export function whyUnknown(fabric: Fabric, link: Link, from: "a" | "b", field: string): string {
-  const end: LinkEnd = link[from];
+  const end = link[from];
   const said = end.unknown?.[field] ?? link.unknown?.[from === "a" ? "a_to_b" : "b_to_a"];
   if (said) return said;
   if (!end.watched) return `${end.device} is not watched`;
@@ -208,4 +217,11 @@ export function whyUnknown(fabric: Fabric, link: Link, from: "a" | "b", field: s
   if (device?.state === "unknown") return `${end.device} has not been asked yet`;
   if (field === "utilization" && end.speed_bps === null && end.out_bps !== null) return "its speed is not known";
   return "no good pair of readings yet";
+}
+
+/** Why it is not known what is lost on the way from an end: the sender's count is missing, or the receiver's. */
+export function whyLossUnknown(fabric: Fabric, link: Link, from: "a" | "b"): string {
+  const to = from === "a" ? "b" : "a";
+  const ofSender = link[from].out_drops_pps === null && (link[from].watched || !link[to].watched);
+  return ofSender ? whyUnknown(fabric, link, from, "out_drops_pps") : whyUnknown(fabric, link, to, "in_drops_pps");
 }

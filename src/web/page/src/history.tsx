@@ -59,7 +59,7 @@ export function HistoryCharts({ ends, charts }: { ends: End[]; charts: ChartSpec
             {RANGES[key].title}
           </button>
         ))}
-        {error && <span class="muted" role="status">History could not be read: {error}</span>}
+        {error && <span class="muted" role="status">No history: {error}</span>}
       </div>
       <div class="charts">
         {charts.map((chart) => <Chart key={chart.title} spec={chart} histories={histories} span_s={RANGES[range].span_s} />)}
@@ -139,6 +139,20 @@ const usualGaps: uPlot.Series.GapsRefiner = (u, at, _from, _to, gaps) => {
   return gaps.filter(([from, to]) => to - from > pixels);
 };
 
+/** The latest reading, unless it is so old that it is no longer the state of things. */
+function lastOf(u: uPlot, which: number): number | null {
+  const [t, values] = [u.data[0], u.data[which]];
+  if (!t || !values) return null;
+  for (let i = values.length - 1; i >= 0; i -= 1) {
+    const value = values[i];
+    if (value != null) return now() / 1000 - t[i]! < 90 || i >= values.length - 2 ? value : null;
+  }
+  return null;
+}
+
+/** An axis says `5 Gbit/s`, not `5.00 Gbit/s`. */
+const trimmed = (text: string): string => text.replace(/\.(\d*?)0+(?=\s)/, (_all, rest: string) => (rest ? `.${rest}` : ""));
+
 const pad = (n: number): string => String(n).padStart(2, "0");
 const clock = (at_s: number, seconds: boolean): string => {
   const date = new Date(at_s * 1000);
@@ -159,11 +173,11 @@ function optionsFor(spec: ChartSpec, width: number, span_s: number): uPlot.Optio
       y: { range: (_u, _low, high) => [0, topOf(high, limit, spec.unit)] },
     },
     axes: [
-      { ...axis, space: 70, values: (_u, splits) => splits.map((at) => clock(at, false)) },
-      { ...axis, size: 78, values: (_u, splits) => splits.map((value) => format(value)) },
+      { ...axis, size: 28, space: 70, values: (_u, splits) => splits.map((at) => clock(at, false)) },
+      { ...axis, size: 78, values: (_u, splits) => splits.map((value) => trimmed(format(value))) },
     ],
     series: [
-      { label: "Time", value: (_u, at) => (at == null ? "–" : clock(at, true)) },
+      { label: "Time", value: (_u, at) => (at == null ? "now" : clock(at, true)) },
       ...spec.curves.map((curve, at): uPlot.Series => ({
         label: curve.label,
         stroke: colour(COLOURS[at] ?? "text"),
@@ -172,7 +186,10 @@ function optionsFor(spec: ChartSpec, width: number, span_s: number): uPlot.Optio
         width: 1.5,
         spanGaps: false,
         gaps: usualGaps,
-        value: (_u, value) => (value == null ? "unknown" : format(value)),
+        value: (u, value, which, index) => {
+          const shown = index == null ? lastOf(u, which) : value; // off the chart: what is now
+          return shown == null ? "unknown" : format(shown);
+        },
       })),
     ],
     hooks: limit !== null ? { draw: [(u) => drawLimit(u, limit)] } : {},

@@ -3,7 +3,7 @@
 import type { JSX } from "preact";
 import { useMemo } from "preact/hooks";
 
-import { dropsOf, Rank, utilizationOf, whyUnknown, worse, type Fabric, type LinkRow } from "./fabric";
+import { dropsOf, Rank, utilizationOf, whyLossUnknown, whyUnknown, worse, type Fabric, type LinkRow } from "./fabric";
 import { toLink } from "./route";
 import { Badge, Drops, End, Load, Since, Value } from "./parts";
 import { Table, type Column } from "./table";
@@ -23,7 +23,7 @@ function load(fabric: Fabric, row: LinkRow, from: "a" | "b"): JSX.Element {
 }
 
 function lost(fabric: Fabric, row: LinkRow, from: "a" | "b"): JSX.Element {
-  return <Drops value={dropsOf(row.link, from)} as={pps} why={whyUnknown(fabric, row.link, from, "out_drops_pps")} />;
+  return <Drops value={dropsOf(row.link, from)} as={pps} why={whyLossUnknown(fabric, row.link, from)} />;
 }
 
 function columnsFor(fabric: Fabric): Column<LinkRow>[] {
@@ -32,7 +32,8 @@ function columnsFor(fabric: Fabric): Column<LinkRow>[] {
       key: "state",
       title: "State",
       value: ({ link }) => ["down", "unknown", "up"].indexOf(link.state),
-      cell: ({ link }) => <Badge state={link.state} />,
+      // On a phone there is no room for the columns of drops; there they stand beside the state.
+      cell: ({ link, drops }) => <><Badge state={link.state} />{drops ? <span class="phone"> <Drops value={drops} as={pps} /></span> : null}</>,
     },
     {
       key: "name",

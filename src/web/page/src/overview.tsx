@@ -205,7 +205,14 @@ function DevicesPanel({ fabric, query }: { fabric: Fabric; query: Query | null }
     },
     { key: "name", title: "Device", value: ({ key }) => key, cell: ({ device }) => <a href={toDevice(device.name)}><b><Name>{device.name}</Name></b></a> },
     { key: "address", title: "Address", value: ({ device }) => device.address ?? "", cell: ({ device }) => (device.address ? <Name>{device.address}</Name> : <span class="muted">this machine</span>) },
-    { key: "interfaces", title: "Ports", hint: "Interfaces", largestFirst: true, value: ({ device }) => device.interfaces, cell: ({ device }) => count(device.interfaces) },
+    {
+      key: "nalerts",
+      title: "Alerts",
+      hint: "Alerts that fire about it, its interfaces or its links",
+      largestFirst: true,
+      value: ({ alerts }) => alerts,
+      cell: ({ alerts }) => (alerts > 0 ? <span class="warned"><span aria-hidden="true">▲ </span>{count(alerts)}</span> : <span class="muted">0</span>),
+    },
     { key: "nlinks", title: "Links", largestFirst: true, value: ({ links }) => links, cell: ({ links }) => count(links) },
     {
       key: "uptime",

@@ -41,7 +41,8 @@ export function Load(props: { ratio: number | null; why?: string | undefined; ti
 
 /** Losses per second: quiet at zero, marked when packets are gone. */
 export function Drops(props: { value: number | null | undefined; as: (value: number) => string; why?: string | undefined }): JSX.Element {
-  if (!props.value) return <span class="muted"><Value {...props} /></span>;
+  if (props.value === 0) return <span class="muted">0</span>;
+  if (props.value == null) return <Value {...props} />;
   return (
     <span class="dropping">
       <span aria-hidden="true">▾ </span>
@@ -69,14 +70,23 @@ export function Badge(props: { state: string; text?: string; title?: string | un
 
 export const SeverityBadge = ({ severity }: { severity: Severity }): JSX.Element => <Badge state={severity} />;
 
+// Controls that are not seen and those that reorder text: each shown as what it is, something that cannot be shown.
+const UNSEEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]/g;
+
+/** A text of a device with nothing hidden in it. */
+export const plain = (text: string): string => text.replace(UNSEEN, "\ufffd");
+
+/** A text that somebody else wrote. */
+export const Text = ({ children }: { children: string }): JSX.Element => <bdi>{plain(children)}</bdi>;
+
 /** A name that somebody else chose. */
 export const Name = ({ children, title }: { children: string; title?: string }): JSX.Element => (
-  <bdi class="name" title={title ?? children}>{children}</bdi>
+  <bdi class="name" title={plain(title ?? children)}>{plain(children)}</bdi>
 );
 
 export const End = ({ end }: { end: LinkEnd }): JSX.Element => (
-  <bdi class="end" title={`${end.device} ${end.interface}${end.watched ? "" : " (not watched)"}`}>
-    <b>{end.device}</b> <i>{end.interface}</i>
+  <bdi class="end" title={plain(`${end.device} ${end.interface}${end.watched ? "" : " (not watched)"}`)}>
+    <b>{plain(end.device)}</b> <i>{plain(end.interface)}</i>
   </bdi>
 );
 

@@ -1,20 +1,25 @@
 // What the drawing shows of a fabric: devices and links as plain values, few enough to be drawn. Where there are
 // more links than a drawing can carry, those that need attention are drawn, and it is said how many are not.
 
+import type { Device, Link } from "../api";
 import type { Fabric, LinkRow } from "../fabric";
 import { BUSY, dropsOf, Rank, severityOf } from "../fabric";
+import { plain } from "../parts";
 import { matchesLink, type Query } from "../search";
 import { percent, pps } from "../units";
-import { place, type Placing } from "./tiers";
+import { labelOf, nodeWidth, place, type Placing, type Shape } from "./tiers";
 
 export const MOST_LINKS = 600;
 export const MOST_DEVICES = 500;
+/** Of a large fabric, so many links of all kinds are drawn to show its shape; the rest is for what needs attention. */
+const FOR_SHAPE = 350;
 
 export interface NodeView {
   id: string;
   x: number;
   y: number;
   label: string;
+  width: number;
   kind: "device" | "host";
   trouble: "none" | "warning" | "critical" | "unknown";
   faint: boolean;
@@ -30,37 +35,46 @@ export interface EdgeView {
   drops: string;
   arc: boolean;
   faint: boolean;
+  /** One of a few drawn for many: it stands back. */
+  sample: boolean;
   title: string;
 }
 
 export interface Model {
   nodes: NodeView[];
   edges: EdgeView[];
-  of: { nodes: number; edges: number };
+  /** Of how many; `matching` is what the search lets through. */
+  of: { nodes: number; edges: number; matching: number };
   tiers: string[][];
 }
 
 // Positions depend on names, labels and ends only: kept while those stay as they are.
 let placed: { key: string; placing: Placing } | null = null;
 
-function placingOf(fabric: Fabric): Placing {
-  const { devices, links } = fabric.state;
+function placingOf(devices: Device[], links: Link[], shape: Shape): Placing {
   const key = [
+    `${shape.width} ${shape.height}`,
     ...devices.map(({ name, labels }) => `${name}\t${labels?.["role"] ?? ""}\t${labels?.["tier"] ?? ""}`),
     ...links.map((link) => link.id),
   ].join("\n");
-  if (placed?.key !== key) placed = { key, placing: place(devices, links) };
+  if (placed?.key !== key) placed = { key, placing: place(devices, links, shape) };
   return placed.placing;
 }
 
-export function modelOf(fabric: Fabric, query: Query | null): Model {
-  const { places, tiers } = placingOf(fabric);
+export function modelOf(fabric: Fabric, query: Query | null, shape: Shape): Model {
+  const { devices, links } = fabric.state;
   // `fabric.links` is sorted by attention, so that what is left out needs it least.
   const matching = query ? fabric.links.filter((row) => matchesLink(query, row)) : fabric.links;
-  const few = places.size <= MOST_DEVICES && fabric.links.length <= MOST_LINKS;
+  const few = devices.length <= MOST_DEVICES && links.length <= MOST_LINKS;
   // A small fabric is always drawn whole, and a search only makes the rest faint.
-  const rows = (few ? fabric.links : matching).slice(0, MOST_LINKS);
+  const rows = few ? fabric.links : matching.length <= MOST_LINKS ? matching : chosen(fabric, matching);
   const lit = few && query ? new Set(matching) : null;
+  // Of a large fabric, what was searched for is laid out by itself.
+  const part = !few && query ? rows.map(({ link }) => link) : null;
+  const ends = part && new Set(part.flatMap(({ a, b }) => [a.device, b.device]));
+  const { places, tiers } = part && ends
+    ? placingOf(devices.filter(({ name }) => ends.has(name)), part, shape)
+    : placingOf(devices, links, shape);
 
   const shown = new Set<string>();
   for (const { link } of rows) {
@@ -69,11 +83,11 @@ export function modelOf(fabric: Fabric, query: Query | null): Model {
   }
   for (const name of places.keys()) {
     if (shown.size >= MOST_DEVICES) break;
-    if (few || !query) shown.add(name);
+    shown.add(name);
   }
   const edges = rows
     .filter(({ link }) => shown.has(link.a.device) && shown.has(link.b.device) && link.a.device !== link.b.device)
-    .map((row) => edgeOf(row, places, lit !== null && !lit.has(row)));
+    .map((row) => edgeOf(row, places, lit !== null && !lit.has(row), matching.length > MOST_LINKS));
   const litNodes = lit && new Set([...lit].flatMap(({ link }) => [link.a.device, link.b.device]));
   const nodes = [...shown].map((name): NodeView => {
     const at = places.get(name)!;
@@ -81,13 +95,29 @@ export function modelOf(fabric: Fabric, query: Query | null): Model {
       id: name,
       x: at.x,
       y: at.y,
-      label: name.length > 18 ? `${name.slice(0, 17)}…` : name,
+      label: plain(labelOf(name)),
+      width: nodeWidth(labelOf(name)),
       kind: at.watched ? "device" : "host",
       trouble: troubleOf(fabric, name),
       faint: litNodes !== null && !litNodes.has(name),
     };
   });
-  return { nodes, edges, of: { nodes: places.size, edges: fabric.links.length }, tiers };
+  return { nodes, edges, of: { nodes: Math.max(places.size, devices.length), edges: links.length, matching: matching.length }, tiers };
+}
+
+/** What needs attention, and an even and steady choice of the rest, so that the drawing keeps still. */
+function chosen(fabric: Fabric, matching: LinkRow[]): LinkRow[] {
+  const rows = new Set(matching.filter((row) => row.rank < Rank.Calm).slice(0, MOST_LINKS - FOR_SHAPE));
+  const among = matching.length === fabric.links.length ? null : new Set(matching);
+  const stride = Math.ceil(matching.length / FOR_SHAPE);
+  let at = 0;
+  for (const link of fabric.state.links) {
+    const row = fabric.linkById.get(link.id);
+    if (!row || (among && !among.has(row))) continue;
+    if (at % stride === 0) rows.add(row);
+    at += 1;
+  }
+  return [...rows];
 }
 
 function troubleOf(fabric: Fabric, name: string): NodeView["trouble"] {
@@ -96,12 +126,12 @@ function troubleOf(fabric: Fabric, name: string): NodeView["trouble"] {
   if (row.device.state === "unreachable") return "critical";
   if (row.device.state === "unknown") return "unknown";
   // A device is marked for what is its own; what is wrong with a link is drawn on the link.
-  const own = (fabric.alertsOfDevice.get(name) ?? []).filter((alert) => alert.state === "firing" && !alert.labels["link"]);
+  const own = (fabric.alertsOfDevice.get(name) ?? []).filter((alert) => alert.state === "firing" && !alert.labels["link"] && !alert.labels["interface"]);
   if (own.some((alert) => severityOf(alert) === "critical")) return "critical";
   return own.some((alert) => severityOf(alert) === "warning") ? "warning" : "none";
 }
 
-function edgeOf(row: LinkRow, places: Placing["places"], faint: boolean): EdgeView {
+function edgeOf(row: LinkRow, places: Placing["places"], faint: boolean, sampled: boolean): EdgeView {
   const { link, worst, drops } = row;
   const [a, b] = [places.get(link.a.device)!, places.get(link.b.device)!];
   const ratio = worst ?? 0;
@@ -120,6 +150,7 @@ function edgeOf(row: LinkRow, places: Placing["places"], faint: boolean): EdgeVi
     drops: drops && link.state !== "down" ? `▾ ${pps(drops)}` : "",
     arc: a.y === b.y,
     faint,
+    sample: sampled && row.rank === Rank.Calm,
     title: `${link.id}\n${link.state}${row.rank === Rank.Unknown ? ", readings missing" : ""}\n${ways.join("\n")}`,
   };
 }

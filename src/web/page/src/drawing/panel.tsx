@@ -4,11 +4,12 @@ import type { JSX } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 
 import type { Fabric } from "../fabric";
-import { Panel } from "../parts";
+import { Panel, plain } from "../parts";
 import { toDevice, toLink } from "../route";
 import type { Query } from "../search";
 import { count } from "../units";
-import { describe, modelOf } from "./model";
+import { describe, modelOf, type Model } from "./model";
+import type { Shape } from "./tiers";
 import type { Drawing } from "./topology";
 
 interface Tip {
@@ -22,7 +23,8 @@ export function TopologyPanel({ fabric, query }: { fabric: Fabric; query: Query 
   const [drawing, setDrawing] = useState<Drawing | null>(null);
   const [failed, setFailed] = useState(false);
   const [tip, setTip] = useState<Tip | null>(null);
-  const model = useMemo(() => modelOf(fabric, query), [fabric, query]);
+  const [shape, setShape] = useState<Shape>({ width: 800, height: 440 });
+  const model = useMemo(() => modelOf(fabric, query, shape), [fabric, query, shape]);
 
   useEffect(() => {
     const host = box.current;
@@ -34,49 +36,63 @@ export function TopologyPanel({ fabric, query }: { fabric: Fabric; query: Query 
       seen.disconnect();
       import("./topology").then(
         ({ draw }) => {
-          if (left) return;
-          made = draw(host, {
-            open: (what) => {
-              location.hash = "device" in what ? toDevice(what.device) : toLink(what.link);
-            },
-            hover: setTip,
+          // In a task of its own: taking in the library was one already.
+          setTimeout(() => {
+            if (left) return;
+            made = draw(host, {
+              open: (what) => {
+                location.hash = "device" in what ? toDevice(what.device) : toLink(what.link);
+              },
+              hover: setTip,
+            });
+            setDrawing(made);
           });
-          setDrawing(made);
         },
         () => setFailed(true),
       );
     }, { rootMargin: "200px" });
     seen.observe(host);
+    // Coarse steps: a panel that grows by a line does not lay the fabric out anew.
+    const sized = new ResizeObserver(() => {
+      const step = (pixels: number): number => Math.max(100, Math.round(pixels / 100) * 100);
+      const next = { width: step(host.clientWidth), height: step(host.clientHeight) };
+      setShape((now) => (now.width === next.width && now.height === next.height ? now : next));
+    });
+    sized.observe(host);
     return () => {
       left = true;
       seen.disconnect();
+      sized.disconnect();
       made?.destroy();
     };
   }, []);
 
   useEffect(() => drawing?.show(model), [drawing, model]);
 
-  const missing = model.of.edges - model.edges.length;
   return (
     <Panel
       id="topology"
       class="topologypanel"
       title="Topology"
-      note={missing > 0 ? `drawing ${count(model.edges.length)} of ${count(model.of.edges)} links, those that need attention first; filter to narrow` : undefined}
+      note={
+        <>
+          <span>{shownOf(model)}</span>
+          <span class="zoom" role="group" aria-label="Zoom the drawing">
+            <button type="button" aria-label="Zoom in" title="Zoom in (Ctrl and wheel)" onClick={() => drawing?.zoom(1.3)}>+</button>
+            <button type="button" aria-label="Zoom out" title="Zoom out" onClick={() => drawing?.zoom(1 / 1.3)}>−</button>
+            <button type="button" aria-label="Show all" title="Show all" onClick={() => drawing?.fit()}>⤢</button>
+          </span>
+        </>
+      }
     >
       <div class="canvasbox">
         <div class="canvas" ref={box} role="img" aria-label={describe(model, fabric)} />
         {!drawing && <p class="loading muted">{failed ? "The drawing could not be loaded; the tables have all of it." : "Drawing…"}</p>}
         {tip && (
           <div class={`tip ${tip.x > 360 ? "left" : ""}`} style={{ left: `${tip.x}px`, top: `${tip.y}px` }} aria-hidden="true">
-            {tip.title}
+            {plain(tip.title)}
           </div>
         )}
-        <div class="zoom" role="group" aria-label="Zoom the drawing">
-          <button type="button" aria-label="Zoom in" title="Zoom in (Ctrl and wheel)" onClick={() => drawing?.zoom(1.3)}>+</button>
-          <button type="button" aria-label="Zoom out" title="Zoom out" onClick={() => drawing?.zoom(1 / 1.3)}>−</button>
-          <button type="button" aria-label="Show all" title="Show all" onClick={() => drawing?.fit()}>⤢</button>
-        </div>
       </div>
       <p class="legend" aria-hidden="true">
         <span class="key calm">under 50 %</span>
@@ -89,4 +105,11 @@ export function TopologyPanel({ fabric, query }: { fabric: Fabric; query: Query 
       </p>
     </Panel>
   );
+}
+
+/** Says when less than all is drawn, and why. */
+function shownOf({ edges, of }: Model): string {
+  if (edges.length >= of.edges) return "";
+  const drawn = `drawing ${count(edges.length)} of ${count(of.edges)} links`;
+  return edges.length >= of.matching ? `${drawn}: those that match` : `${drawn}: what needs attention and some of the rest; filter to narrow`;
 }

@@ -39,7 +39,13 @@ function hinted(name: string, labels: Record<string, string> | undefined): numbe
   return null;
 }
 
-export function place(devices: Device[], links: Link[]): Placing {
+/** The canvas that the drawing should fill, in pixels. */
+export interface Shape {
+  width: number;
+  height: number;
+}
+
+export function place(devices: Device[], links: Link[], shape: Shape): Placing {
   const peers = new Map<string, Set<string>>();
   const watched = new Set(devices.map((device) => device.name));
   const meet = (one: string, other: string): void => {
@@ -59,7 +65,7 @@ export function place(devices: Device[], links: Link[]): Placing {
   const tiers = [...byTier.keys()].sort((a, b) => a - b).map((tier) => byTier.get(tier)!);
   const key = new Map([...peers.keys()].map((name) => [name, naturalKey(name)]));
   for (const names of tiers) names.sort((a, b) => (key.get(a)! < key.get(b)! ? -1 : 1));
-  return { places: laidOut(tiers, peers, watched), tiers };
+  return { places: laidOut(tiers, peers, watched, shape), tiers };
 }
 
 function tiersOf(devices: Device[], peers: Map<string, Set<string>>, watched: Set<string>): Map<string, number> {
@@ -96,17 +102,29 @@ function tiersOf(devices: Device[], peers: Map<string, Set<string>>, watched: Se
   return tierOf;
 }
 
-const WIDTH = 132; // between neighbours of a row
-const BETWEEN_ROWS = 64; // rows of one tier
-const BETWEEN_TIERS = 128;
+const BETWEEN_ROWS = 58; // rows of one tier
+const BETWEEN_TIERS = 124;
+const LEGIBLE_PX = 88; // a node narrower than this cannot be read
 
-function laidOut(tiers: string[][], peers: Map<string, Set<string>>, watched: Set<string>): Map<string, Place> {
+/** The label that is drawn of a name. */
+export const labelOf = (name: string): string => (name.length > 18 ? `${name.slice(0, 17)}…` : name);
+/** How wide a node is for its label. */
+export const nodeWidth = (label: string): number => Math.max(58, label.length * 7.6 + 20);
+
+/** How far a row stands aside, in columns. */
+const asideOf = (row: number, rows: number, byColumn: boolean): number =>
+  rows === 1 ? 0 : byColumn ? row / rows - 0.5 * (1 - 1 / rows) : row % 2 === 1 ? 0.25 : -0.25;
+
+function laidOut(tiers: string[][], peers: Map<string, Set<string>>, watched: Set<string>, shape: Shape): Map<string, Place> {
   const places = new Map<string, Place>();
   const total = tiers.reduce((sum, names) => sum + names.length, 0);
-  const widest = Math.max(...tiers.map((names) => names.length), 1);
-  // Wide enough to look like a drawing and not like a thread: rows wrap once a tier has more than this.
-  const perRow = Math.min(widest, Math.max(12, Math.ceil(Math.sqrt(total * 3.2))));
-  const span = perRow * WIDTH;
+  const aspect = shape.width / Math.max(1, shape.height);
+  const cell = 30 + Math.max(...tiers.flat().map((name) => nodeWidth(labelOf(name))), 0);
+  // As many in a row as can be read; in a large fabric as many as give the drawing the shape of its canvas.
+  const readable = Math.max(3, Math.floor(shape.width / LEGIBLE_PX));
+  const perRow = Math.max(readable, Math.ceil(Math.sqrt((total * aspect * BETWEEN_ROWS) / cell)));
+  const longestRow = Math.max(...tiers.map((names) => Math.ceil(names.length / Math.ceil(names.length / perRow))), 1);
+  const span = longestRow * cell;
   let y = 0;
   tiers.forEach((names, tier) => {
     const above = (name: string): number => {
@@ -119,20 +137,25 @@ function laidOut(tiers: string[][], peers: Map<string, Set<string>>, watched: Se
       : names;
     const rows = Math.ceil(ordered.length / perRow);
     const inRow = Math.ceil(ordered.length / Math.max(1, rows));
+    const step = span / inRow;
+    // What hangs on the tier above goes column by column, so that it stays under it; names go row by row, as one
+    // reads. Each row stands a little aside, so that links pass between the nodes above.
+    const byColumn = ordered !== names && rows <= 3;
     ordered.forEach((name, at) => {
-      const row = Math.floor(at / inRow);
-      const length = Math.min(inRow, ordered.length - row * inRow);
-      const step = span / length;
-      const shift = rows > 1 && row % 2 === 1 ? step / 2 : 0;
+      const row = byColumn ? at % rows : Math.floor(at / inRow);
+      const column = byColumn ? Math.floor(at / rows) : at % inRow;
       places.set(name, {
         name,
         tier,
-        x: (at - row * inRow + 0.5) * step + shift,
+        x: (column + 0.5 + asideOf(row, rows, byColumn)) * step,
         y: y + row * BETWEEN_ROWS,
         watched: watched.has(name),
       });
     });
     y += (rows - 1) * BETWEEN_ROWS + BETWEEN_TIERS;
   });
+  // Use the height there is: tall tiers make steep, legible links.
+  const stretch = Math.min(2, Math.max(0.75, span / aspect / Math.max(1, y - BETWEEN_TIERS + 40)));
+  for (const at of places.values()) at.y *= stretch;
   return places;
 }

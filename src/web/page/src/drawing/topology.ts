@@ -20,12 +20,15 @@ export interface Drawing {
   destroy: () => void;
 }
 
-const PADDING = 28;
+const PADDING = 24;
+/** Elements added in one task; adding hundreds at once would stop the page for a moment. */
+const SLICE = 60;
+const FINGER_PX = 22;
 const FONT = "system-ui, sans-serif";
 
 function styles(): cytoscape.StylesheetJson {
   const tone = Object.fromEntries(
-    ["text", "muted", "surface", "line-strong", "accent", "crit", "warn", "unknown", "load-calm", "load-half", "load-busy", "load-full", "node"].map(
+    ["text", "muted", "surface", "line-strong", "accent", "crit", "warn", "unknown", "edge-calm", "load-half", "load-busy", "load-full", "node"].map(
       (name) => [name, colour(name)],
     ),
   ) as Record<string, string>;
@@ -61,7 +64,7 @@ function styles(): cytoscape.StylesheetJson {
       selector: "edge",
       style: {
         width: "data(width)",
-        "line-color": tone["load-calm"],
+        "line-color": tone["edge-calm"],
         "curve-style": "bezier",
         "control-point-step-size": 22,
         label: "data(drops)",
@@ -82,7 +85,9 @@ function styles(): cytoscape.StylesheetJson {
     { selector: 'edge[level = "busy"]', style: { "line-color": tone["load-busy"], "z-index": 5 } },
     { selector: 'edge[level = "full"]', style: { "line-color": tone["load-full"], "z-index": 6 } },
     { selector: 'edge[state = "down"]', style: { "line-color": tone["crit"], "line-style": "dashed", "line-dash-pattern": [9, 6], "z-index": 9 } },
+    { selector: 'edge[drops != ""]', style: { "z-index": 8 } },
     { selector: 'edge[state = "unknown"]', style: { "line-color": tone["unknown"], "line-style": "dotted" } },
+    { selector: "edge[?sample]", style: { opacity: 0.4, "z-index": -1 } },
     { selector: "[?faint]", style: { opacity: 0.16 } },
     { selector: ".pointed", style: { "underlay-color": tone["accent"], "underlay-opacity": 0.22, "underlay-padding": 5 } },
   ];
@@ -96,7 +101,7 @@ const nodeData = (node: NodeView): Record<string, unknown> => ({
   kind: node.kind,
   trouble: node.trouble,
   faint: node.faint,
-  w: Math.max(58, node.label.length * 7.6 + 20),
+  w: node.width,
   title: node.id,
 });
 
@@ -111,8 +116,52 @@ const edgeData = (edge: EdgeView): Record<string, unknown> => ({
   drops: edge.drops,
   arc: edge.arc,
   faint: edge.faint,
+  sample: edge.sample,
   title: edge.title,
 });
+
+function boundsOf(nodes: NodeView[]): { left: number; top: number; right: number; bottom: number } {
+  const half = 16;
+  return nodes.reduce(
+    (all, { x, y, width }) => ({
+      left: Math.min(all.left, x - width / 2),
+      top: Math.min(all.top, y - half),
+      right: Math.max(all.right, x + width / 2),
+      bottom: Math.max(all.bottom, y + half),
+    }),
+    { left: Infinity, top: Infinity, right: -Infinity, bottom: -Infinity },
+  );
+}
+
+interface Point {
+  x: number;
+  y: number;
+}
+
+function nearest(cy: Core, at: Point): { device: string } | { link: string } | null {
+  let best: { what: { device: string } | { link: string }; far: number } | null = null;
+  const offer = (what: { device: string } | { link: string }, far: number): void => {
+    if (far <= FINGER_PX && (!best || far < best.far)) best = { what, far };
+  };
+  cy.nodes().forEach((node) => {
+    const { x, y } = node.renderedPosition();
+    const [w, h] = [node.renderedWidth() / 2, node.renderedHeight() / 2];
+    // A device wins over the links that end in it.
+    offer({ device: node.data("name") as string }, Math.hypot(Math.max(0, Math.abs(at.x - x) - w), Math.max(0, Math.abs(at.y - y) - h)) / 2);
+  });
+  cy.edges().forEach((edge) => {
+    const [one, other] = [edge.renderedSourceEndpoint(), edge.renderedTargetEndpoint()];
+    offer({ link: edge.data("link") as string }, distance(at, one, other));
+  });
+  return (best as { what: { device: string } | { link: string } } | null)?.what ?? null;
+}
+
+/** From a point to a straight piece of line. */
+function distance(at: Point, from: Point, to: Point): number {
+  const [dx, dy] = [to.x - from.x, to.y - from.y];
+  const along = Math.max(0, Math.min(1, ((at.x - from.x) * dx + (at.y - from.y) * dy) / (dx * dx + dy * dy || 1)));
+  return Math.hypot(at.x - from.x - along * dx, at.y - from.y - along * dy);
+}
 
 export function draw(container: HTMLElement, handlers: Handlers): Drawing {
   const cy: Core = cytoscape({
@@ -130,13 +179,17 @@ export function draw(container: HTMLElement, handlers: Handlers): Drawing {
   });
   let untouched = true; // the reader has not zoomed or moved: keep everything in sight
 
+  // From the model's own places: asking the library for its bounds would compute the style of every element.
+  let bounds = { left: 0, top: 0, right: 1, bottom: 1 };
   const fit = (): void => {
     untouched = true;
-    cy.fit(undefined, PADDING);
-    if (cy.zoom() > 1.25) {
-      cy.zoom(1.25);
-      cy.center();
-    }
+    const [wide, high] = [bounds.right - bounds.left, bounds.bottom - bounds.top];
+    const zoom = Math.min(1.25, (cy.width() - 2 * PADDING) / wide, (cy.height() - 2 * PADDING) / high);
+    if (!(zoom > 0)) return; // no size yet
+    cy.viewport({
+      zoom,
+      pan: { x: (cy.width() - zoom * (bounds.left + bounds.right)) / 2, y: (cy.height() - zoom * (bounds.top + bounds.bottom)) / 2 },
+    });
   };
   const zoomAt = (factor: number, at: { x: number; y: number }): void => {
     untouched = false;
@@ -164,6 +217,17 @@ export function draw(container: HTMLElement, handlers: Handlers): Drawing {
   });
 
   const stop = new AbortController();
+  // Under a finger the drawing must not catch the scrolling of the page (the style sheet lets touches through), so
+  // a tap is looked up here: the nearest device, else the nearest link.
+  const frame = container.parentElement;
+  if (frame && matchMedia("(pointer: coarse)").matches) {
+    frame.addEventListener("click", (event) => {
+      if ((event.target as Element).closest("button")) return;
+      const box = container.getBoundingClientRect();
+      const hit = nearest(cy, { x: event.clientX - box.left, y: event.clientY - box.top });
+      if (hit) handlers.open(hit);
+    }, { signal: stop.signal });
+  }
   container.addEventListener("wheel", (event) => {
     if (!event.ctrlKey && !event.metaKey) return;
     event.preventDefault();
@@ -178,6 +242,7 @@ export function draw(container: HTMLElement, handlers: Handlers): Drawing {
   const forget = onTheme(() => cy.style(styles()));
 
   const show = (model: Model): void => {
+    if (model.nodes.length > 0) bounds = boundsOf(model.nodes);
     const wanted = new Map<string, ElementDefinition>();
     for (const node of model.nodes) wanted.set(`d ${node.id}`, { group: "nodes", data: nodeData(node), position: { x: node.x, y: node.y } });
     for (const edge of model.edges) wanted.set(`l ${edge.id}`, { group: "edges", data: edgeData(edge) });
@@ -202,12 +267,17 @@ export function draw(container: HTMLElement, handlers: Handlers): Drawing {
           }
         }
       });
-      if (wanted.size > 0) {
-        cy.add([...wanted.values()]);
-        reshaped = true;
-      }
     });
+    clearTimeout(adding);
+    // Nodes come first in the model, so that an edge never comes before its ends.
+    addSlice([...wanted.values()], reshaped || wanted.size > 0);
+  };
+
+  let adding: ReturnType<typeof setTimeout> | undefined;
+  const addSlice = (waiting: ElementDefinition[], reshaped: boolean): void => {
+    if (waiting.length > 0) cy.add(waiting.slice(0, SLICE));
     if (reshaped && untouched) fit();
+    if (waiting.length > SLICE) adding = setTimeout(() => addSlice(waiting.slice(SLICE), false));
   };
 
   return {
@@ -215,6 +285,7 @@ export function draw(container: HTMLElement, handlers: Handlers): Drawing {
     fit,
     zoom: (factor) => zoomAt(factor, { x: container.clientWidth / 2, y: container.clientHeight / 2 }),
     destroy: () => {
+      clearTimeout(adding);
       forget();
       stop.abort();
       resized.disconnect();
