@@ -1,0 +1,260 @@
+//! Agents on loopback addresses, and the task that lets the model's time pass.
+
+use std::fmt;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::net::UdpSocket;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior};
+
+use super::fabric::Fabric;
+use super::port::Port;
+use super::switch;
+use super::tree::Tree;
+use crate::fabric::{Secret, Timestamp};
+use crate::snmp::agent::DEFAULT_MESSAGE_SIZE;
+use crate::snmp::{Access, Agent, Credentials, LocalEngine, Oid, OidError, Value, VarBind};
+
+/// The model moves on this often: finer than any poll.
+const TICK: Duration = Duration::from_millis(100);
+/// Deeds that may wait for the model's task; whoever tells a story waits where it is full.
+const DEEDS: usize = 64;
+
+/// Where agents are placed: the first has `address`, the next the address after it, all on one port.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The first agent's address; a loopback address.
+    pub address: Ipv4Addr,
+    /// The port of all.
+    pub port: u16,
+    /// Who gives this community is answered.
+    pub community: Secret,
+}
+
+impl Place {
+    /// The address of agent number `n`.
+    fn nth(&self, n: usize) -> Result<Ipv4Addr, ServeError> {
+        let first = u32::from(self.address);
+        let address = u32::try_from(n).ok().and_then(|n| first.checked_add(n)).map(Ipv4Addr::from);
+        match address {
+            Some(address) if address.is_loopback() => Ok(address),
+            _ => Err(ServeError::NotLoopback(self.address, n)),
+        }
+    }
+}
+
+/// Where an agent is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AgentAddress {
+    /// sysName, or the recording's file name without its end.
+    pub name: String,
+    /// Where it answers.
+    pub address: SocketAddr,
+}
+
+/// Why agents cannot be served.
+#[derive(Debug)]
+pub enum ServeError {
+    /// The address is not to be had.
+    Bind(SocketAddr, io::Error),
+    /// Agent number so and so would lie outside of 127.0.0.0/8.
+    NotLoopback(Ipv4Addr, usize),
+    /// A name that is longer than names may be.
+    Name(OidError),
+    /// The community cannot be used.
+    Access(String),
+}
+
+impl fmt::Display for ServeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bind(address, error) => {
+                write!(f, "cannot serve an agent on {address}: {error}; choose another --address or --port")
+            }
+            Self::NotLoopback(first, n) => {
+                write!(
+                    f,
+                    "agent {n} counted from {first} is not in 127.0.0.0/8: choose another --address or fewer agents"
+                )
+            }
+            Self::Name(error) => write!(f, "an object's name cannot be made: {error}"),
+            Self::Access(why) => write!(f, "the community cannot be used: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for ServeError {}
+
+/// Running agents. They end when this is dropped.
+#[derive(Debug)]
+pub struct Agents {
+    addresses: Vec<AgentAddress>,
+    sockets: Vec<Arc<UdpSocket>>,
+    _tasks: JoinSet<()>,
+}
+
+impl Agents {
+    /// Serve one agent for each tree.
+    ///
+    /// # Errors
+    /// An address is in use, or not on loopback.
+    pub async fn serve(trees: Vec<(String, Tree)>, place: &Place) -> Result<Self, ServeError> {
+        let mut agents = Self { addresses: Vec::new(), sockets: Vec::new(), _tasks: JoinSet::new() };
+        for (n, (name, tree)) in trees.into_iter().enumerate() {
+            let address = SocketAddr::from((place.nth(n)?, place.port));
+            let socket = UdpSocket::bind(address).await.map_err(|error| ServeError::Bind(address, error))?;
+            let address = socket.local_addr().unwrap_or(address);
+            let socket = Arc::new(socket);
+            agents._tasks.spawn(answer(Arc::clone(&socket), speaker(place, n)?, tree));
+            agents.sockets.push(socket);
+            agents.addresses.push(AgentAddress { name, address });
+        }
+        Ok(agents)
+    }
+
+    /// Where they are.
+    pub fn addresses(&self) -> &[AgentAddress] {
+        &self.addresses
+    }
+}
+
+/// An agent that lets the place's community in.
+fn speaker(place: &Place, number: usize) -> Result<Agent, ServeError> {
+    let access = Access::new(&Credentials::Community(place.community.clone()))
+        .map_err(|error| ServeError::Access(error.to_string()))?;
+    let engine =
+        LocalEngine { id: LocalEngine::id_from_random(number as u64), boots: 1, started: Timestamp::default() };
+    Ok(Agent::new(access, engine, DEFAULT_MESSAGE_SIZE, number as u64))
+}
+
+async fn answer(socket: Arc<UdpSocket>, mut agent: Agent, tree: Tree) {
+    // Version 2c has no clock; the agent wants one all the same.
+    let started = Instant::now();
+    let mut datagram = vec![0; 65_536];
+    let mut out = Vec::with_capacity(DEFAULT_MESSAGE_SIZE);
+    loop {
+        // An error here is an ICMP message about an answer that nobody waited for.
+        let Ok((length, from)) = socket.recv_from(&mut datagram).await else { continue };
+        let now = Timestamp::default() + started.elapsed();
+        if agent.answer(now, &mut datagram[..length], &tree, &mut out).is_ok() {
+            let _ = socket.send_to(&out, from).await;
+        }
+    }
+}
+
+/// Something done to the fabric; the ports whose carrier it turned are told by traps.
+type Deed = Box<dyn FnOnce(&mut Fabric) -> Vec<(usize, Arc<Port>)> + Send>;
+
+/// A fabric with its agents, living in real time. It ends when this is dropped.
+#[derive(Debug)]
+pub struct Simulation {
+    agents: Agents,
+    deeds: mpsc::Sender<Deed>,
+    _task: JoinSet<()>,
+}
+
+impl Simulation {
+    /// Serve every switch of the fabric and let time pass. Traps go to `traps`, if anybody listens.
+    ///
+    /// # Errors
+    /// As [`Agents::serve`].
+    pub async fn start(fabric: Fabric, place: &Place, traps: Option<SocketAddr>) -> Result<Self, ServeError> {
+        let mut trees = Vec::new();
+        for (number, node) in fabric.nodes().iter().enumerate().filter(|(_, node)| node.is_switch) {
+            let tree = switch::tree(&fabric, number, place.nth(number)?).map_err(ServeError::Name)?;
+            trees.push((node.name.clone(), tree));
+        }
+        let heralds = (0..trees.len()).map(|n| speaker(place, n)).collect::<Result<Vec<_>, _>>()?;
+        let agents = Agents::serve(trees, place).await?;
+        let voices = agents.sockets.iter().cloned().zip(heralds).collect();
+        let (deeds, inbox) = mpsc::channel(DEEDS);
+        let mut task = JoinSet::new();
+        task.spawn(live(fabric, inbox, voices, traps));
+        Ok(Self { agents, deeds, _task: task })
+    }
+
+    /// Where the agents are.
+    pub fn addresses(&self) -> &[AgentAddress] {
+        self.agents.addresses()
+    }
+
+    /// Pull the cable between two nodes, or put it back.
+    pub async fn set_carrier(&self, one: &str, other: &str, up: bool) {
+        let (one, other) = (one.to_owned(), other.to_owned());
+        self.tell(move |fabric| match fabric.cable(&one, &other) {
+            Some(cable) => fabric.set_carrier(cable, up),
+            None => Vec::new(),
+        })
+        .await;
+    }
+
+    /// Do something else to the fabric.
+    pub async fn alter(&self, deed: impl FnOnce(&mut Fabric) + Send + 'static) {
+        self.tell(move |fabric| {
+            deed(fabric);
+            Vec::new()
+        })
+        .await;
+    }
+
+    async fn tell(&self, deed: impl FnOnce(&mut Fabric) -> Vec<(usize, Arc<Port>)> + Send + 'static) {
+        // The task ends only when this is dropped.
+        let _ = self.deeds.send(Box::new(deed)).await;
+    }
+}
+
+/// Let time pass and deeds be done.
+async fn live(
+    mut fabric: Fabric,
+    mut deeds: mpsc::Receiver<Deed>,
+    mut voices: Vec<(Arc<UdpSocket>, Agent)>,
+    traps: Option<SocketAddr>,
+) {
+    let mut ticks = tokio::time::interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let started = Instant::now();
+    loop {
+        let deed = tokio::select! {
+            _ = ticks.tick() => None,
+            deed = deeds.recv() => match deed {
+                Some(deed) => Some(deed),
+                None => return,
+            },
+        };
+        fabric.advance(started.elapsed().saturating_sub(fabric.elapsed()));
+        let turned = deed.map(|deed| deed(&mut fabric)).unwrap_or_default();
+        for (node, port) in turned {
+            if let (Some(sink), Some((socket, agent))) = (traps, voices.get_mut(node)) {
+                let ticks = u32::try_from(fabric.elapsed().as_millis() / 10).unwrap_or(u32::MAX);
+                if let Ok(trap) = link_trap(agent, &port, ticks) {
+                    let _ = socket.send_to(&trap, sink).await;
+                }
+            }
+        }
+    }
+}
+
+/// linkDown or linkUp (RFC 2863) of a port as it is now.
+fn link_trap(agent: &mut Agent, port: &Port, ticks: u32) -> Result<Vec<u8>, OidError> {
+    let (trap, status) = if port.is_up() { (4, 1) } else { (3, 2) };
+    let uptime = Oid::from_arcs(&[1, 3, 6, 1, 2, 1, 1, 3, 0])?;
+    let trap_oid = Oid::from_arcs(&[1, 3, 6, 1, 6, 3, 1, 1, 4, 1, 0])?;
+    let trap = Oid::from_arcs(&[1, 3, 6, 1, 6, 3, 1, 1, 5, trap])?;
+    let column = |column| Oid::from_arcs(&[1, 3, 6, 1, 2, 1, 2, 2, 1, column, port.index]);
+    let (index, admin, oper) = (column(1)?, column(7)?, column(8)?);
+    let varbinds = [
+        VarBind { name: uptime.as_ref(), value: Value::TimeTicks(ticks) },
+        VarBind { name: trap_oid.as_ref(), value: Value::Oid(trap.as_ref()) },
+        VarBind { name: index.as_ref(), value: Value::Integer(port.index.into()) },
+        VarBind { name: admin.as_ref(), value: Value::Integer(1) },
+        VarBind { name: oper.as_ref(), value: Value::Integer(status) },
+    ];
+    let mut out = Vec::new();
+    agent.trap(Timestamp::default(), &varbinds, &mut out);
+    Ok(out)
+}

@@ -1,0 +1,153 @@
+//! What one agent has to tell: instances in order, each a fixed value or a number that moves.
+
+use std::cmp::Ordering;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::sync::atomic::{self, AtomicU64};
+
+use super::port::Port;
+use crate::fabric::Counter;
+use crate::snmp::{ObjectTree, Oid, OidRef, Value, VarBind};
+
+/// What an instance holds.
+#[derive(Clone, Debug)]
+pub enum Cell {
+    /// INTEGER
+    Integer(i64),
+    /// OCTET STRING
+    Octets(Box<[u8]>),
+    /// NULL
+    Null,
+    /// OBJECT IDENTIFIER
+    Oid(Oid),
+    /// IpAddress
+    Address(Ipv4Addr),
+    /// Counter32
+    Counter32(u32),
+    /// Gauge32
+    Gauge32(u32),
+    /// TimeTicks
+    Ticks(u32),
+    /// Opaque
+    Opaque(Box<[u8]>),
+    /// Counter64
+    Counter64(u64),
+    /// sysUpTime of a running model.
+    Uptime(Arc<AtomicU64>),
+    /// ifOperStatus of a port.
+    OperStatus(Arc<Port>),
+    /// A port's counter, as Counter32.
+    Narrow(Arc<Port>, Counter),
+    /// A port's counter, as Counter64.
+    Wide(Arc<Port>, Counter),
+    /// Something that exists only while the port has carrier: a row of lldpRemTable.
+    WhileUp(Arc<Port>, Box<Cell>),
+}
+
+impl Cell {
+    /// What it holds now; none while it does not exist.
+    fn value(&self) -> Option<Value<'_>> {
+        Some(match self {
+            Self::Integer(value) => Value::Integer(*value),
+            Self::Octets(bytes) => Value::OctetString(bytes),
+            Self::Null => Value::Null,
+            Self::Oid(oid) => Value::Oid(oid.as_ref()),
+            Self::Address(address) => Value::IpAddress(*address),
+            Self::Counter32(value) => Value::Counter32(*value),
+            Self::Gauge32(value) => Value::Gauge32(*value),
+            Self::Ticks(value) => Value::TimeTicks(*value),
+            Self::Opaque(bytes) => Value::Opaque(bytes),
+            Self::Counter64(value) => Value::Counter64(*value),
+            Self::Uptime(clock) => Value::TimeTicks(clock.load(atomic::Ordering::Relaxed) as u32),
+            Self::OperStatus(port) => Value::Integer(if port.is_up() { 1 } else { 2 }),
+            Self::Narrow(port, counter) => Value::Counter32(port.count(*counter) as u32),
+            Self::Wide(port, counter) => Value::Counter64(port.count(*counter)),
+            Self::WhileUp(port, cell) => return if port.is_up() { cell.value() } else { None },
+        })
+    }
+}
+
+/// The instances of one agent.
+#[derive(Clone, Debug, Default)]
+pub struct Tree {
+    entries: Vec<(Oid, Cell)>,
+}
+
+impl Tree {
+    /// From instances in any order; of two with one name the first counts.
+    pub fn new(mut entries: Vec<(Oid, Cell)>) -> Self {
+        entries.sort_by(|(one, _), (other, _)| compare(one.as_ref(), other.as_ref()));
+        entries.dedup_by(|(later, _), (earlier, _)| later.as_bytes() == earlier.as_bytes());
+        Self { entries }
+    }
+
+    /// How many instances there are.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// There are none.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+}
+
+fn compare(one: OidRef<'_>, other: OidRef<'_>) -> Ordering {
+    one.arcs().cmp(other.arcs())
+}
+
+impl ObjectTree for Tree {
+    fn get(&self, name: OidRef<'_>) -> Value<'_> {
+        match self.entries.binary_search_by(|(oid, _)| compare(oid.as_ref(), name)) {
+            Ok(at) => self.entries[at].1.value().unwrap_or(Value::NoSuchInstance),
+            // The object exists if a neighbour in order shares the column, that is all but the last arc.
+            Err(at) => {
+                let column: Vec<u32> = name.arcs().collect();
+                let column = &column[..column.len().saturating_sub(1)];
+                let shares = |(oid, _): &(Oid, Cell)| oid.arcs().take(column.len()).eq(column.iter().copied());
+                let near = at.saturating_sub(1)..(at + 1).min(self.entries.len());
+                if self.entries[near].iter().any(shares) { Value::NoSuchInstance } else { Value::NoSuchObject }
+            }
+        }
+    }
+
+    fn next(&self, name: OidRef<'_>) -> Option<VarBind<'_>> {
+        let after = self.entries.partition_point(|(oid, _)| compare(oid.as_ref(), name) != Ordering::Greater);
+        self.entries[after..].iter().find_map(|(oid, cell)| Some(VarBind { name: oid.as_ref(), value: cell.value()? }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn oid(arcs: &[u32]) -> Oid {
+        Oid::from_arcs(arcs).unwrap()
+    }
+
+    #[test]
+    fn the_order_is_that_of_arcs_and_the_absent_is_passed_over() {
+        let port = Arc::new(Port::new("p".into(), String::new(), 1, [0; 6], 1));
+        let tree = Tree::new(vec![
+            (oid(&[1, 3, 200]), Cell::Integer(3)),
+            (oid(&[1, 3, 7, 1]), Cell::Integer(1)),
+            (oid(&[1, 3, 7, 2]), Cell::WhileUp(port.clone(), Box::new(Cell::Integer(2)))),
+            (oid(&[1, 3, 7, 1]), Cell::Integer(9)),
+        ]);
+        let walk = || {
+            let mut at = oid(&[0, 0]);
+            let mut seen = Vec::new();
+            while let Some(VarBind { name, value }) = tree.next(at.as_ref()) {
+                seen.push(value.as_i64().unwrap());
+                at = name.to_owned();
+            }
+            seen
+        };
+        assert_eq!(walk(), [1, 2, 3]);
+        port.set_up(false);
+        assert_eq!(walk(), [1, 3]);
+        assert_eq!(tree.get(oid(&[1, 3, 7, 2]).as_ref()), Value::NoSuchInstance);
+        assert_eq!(tree.get(oid(&[1, 3, 7, 9]).as_ref()), Value::NoSuchInstance);
+        assert_eq!(tree.get(oid(&[1, 4, 7, 9]).as_ref()), Value::NoSuchObject);
+    }
+}
