@@ -95,6 +95,12 @@ impl Edges {
         self.edge.get(device).into_iter().flatten()
     }
 
+    /// All edge ports, by device and name.
+    pub(super) fn iter(&self) -> impl Iterator<Item = InterfaceId> + '_ {
+        let of = |device: &DeviceId, name: &Arc<str>| InterfaceId { device: device.clone(), if_name: name.clone() };
+        self.edge.iter().flat_map(move |(device, names)| names.iter().map(move |name| of(device, name)))
+    }
+
     pub(super) fn forget(&mut self, device: &DeviceId) {
         self.edge.remove(device);
         self.ports.retain(|port, _| port.device != *device);

@@ -31,7 +31,7 @@ use edges::Edges;
 use links::{Links, Planned};
 
 pub use memory::{Memory, RememberedDevice, RememberedLink};
-pub use plan::{Change, EndReport, Group, GroupReport, Link, LinkReport, View};
+pub use plan::{Change, EndReport, Group, GroupReport, Link, LinkReport, NOBODY, View};
 pub use settings::{DeclaredGroup, Settings};
 
 /// The graph of the fabric as planned, learnt from neighbour tables.
@@ -249,10 +249,19 @@ impl Topology {
         Memory { links: self.links.iter().filter_map(RememberedLink::of).collect(), devices }
     }
 
-    /// The states of all links and groups, both sorted. `now` is for those that will depend on it.
-    pub fn snapshot(&self, _now: Timestamp, view: View<'_>) -> (Vec<LinkState>, Vec<GroupState>) {
+    /// The states of all links and groups, both sorted.
+    ///
+    /// A port that leads out of the fabric has a cable too, to somebody who does not say who it is: it is shown as a
+    /// link to [`NOBODY`]. It is no planned link: no group counts on it, and its port's alerts are its interface's.
+    pub fn snapshot(&self, now: Timestamp, view: View<'_>) -> (Vec<LinkState>, Vec<GroupState>) {
         let report = |link: &Link| state::link_report(link, self.groups_of(&link.id), view).state;
-        let links: Vec<LinkState> = self.links().map(report).collect();
+        let unheard = self
+            .edges
+            .iter()
+            .filter(|port| self.links.at(port).is_none())
+            .map(|port| report(&Link::to_nobody(&port, self.started_at.unwrap_or(now))));
+        let mut links: Vec<LinkState> = self.links().map(report).chain(unheard).collect();
+        links.sort_by(|one, other| one.id.cmp(&other.id));
         let health = |id: &LinkId| match links.binary_search_by(|link| link.id.cmp(id)) {
             Ok(at) => links[at].health,
             Err(_) => LinkHealth::Unknown,

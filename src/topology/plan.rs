@@ -24,6 +24,20 @@ pub struct Link {
     pub missing_since: Option<Timestamp>,
 }
 
+/// The far end's device and port where nobody says who is there.
+pub const NOBODY: &str = "?";
+
+impl Link {
+    /// The cable in a port that leads out of the fabric.
+    pub(super) fn to_nobody(port: &InterfaceId, known_since: Timestamp) -> Self {
+        let near = LinkEnd { interface: port.clone(), watched: true };
+        let far = LinkEnd { interface: InterfaceId::new(NOBODY, NOBODY), watched: false };
+        let id = LinkId::new(&near.interface, &far.interface);
+        let (a, b) = if near.interface <= far.interface { (near, far) } else { (far, near) };
+        Self { id, a, b, known_since, heard_at: None, missing_since: None }
+    }
+}
+
 /// Links that stand in for each other.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {
