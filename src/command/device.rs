@@ -8,12 +8,44 @@ use std::time::Duration;
 
 use crate::collect::Target;
 use crate::collect::snmp::{Client, Stats, Wire, look, reason, resolve};
+use crate::config;
 use crate::fabric::{Labels, Secret, UnreachableReason};
 use crate::snmp::{Access, AuthProtocol, Credentials, Patience, PrivProtocol, RequestError, User};
 
 /// Finds a target's credentials in the configuration: the file (none for the usual place), the auth section's
 /// name (none where the target itself is listed), and the address with its port. Fails with a text for people.
 pub type FromConfig = fn(config: Option<&Path>, auth: Option<&str>, address: &str) -> Result<Target, String>;
+
+/// The [`FromConfig`] of the real configuration.
+///
+/// # Errors
+/// Everything that is wrong with the file, or what is missing in it.
+pub fn from_config(path: Option<&Path>, auth: Option<&str>, address: &str) -> Result<Target, String> {
+    let loaded = config::load(path).map_err(|errors| errors.to_string())?;
+    let settings = loaded.settings;
+    let listed = settings.targets.into_iter().find(|target| target.address == address);
+    let Some(name) = auth else {
+        return listed.ok_or_else(|| {
+            let file = loaded.file.map_or_else(|| "no configuration file".into(), |file| file.display().to_string());
+            format!("{address} is not among the targets of {file}: say how to speak to it, by --community, --v3-user or --auth")
+        });
+    };
+    let credentials = settings.snmp.auths.get(name).cloned().ok_or_else(|| {
+        let known: Vec<&str> = settings.snmp.auths.keys().map(String::as_str).collect();
+        match (&loaded.file, known.as_slice()) {
+            (None, _) => {
+                format!("there is no {} to find [snmp.auth.{name}] in: name one by --config", config::DEFAULT_FILE)
+            }
+            (Some(file), []) => format!("{} has no [snmp.auth.{name}]", file.display()),
+            (Some(file), known) => {
+                format!("{} has no [snmp.auth.{name}]; there is {}", file.display(), known.join(", "))
+            }
+        }
+    })?;
+    let labels = listed.map(|target| target.labels).unwrap_or_default();
+    let (interval, timeout, retries) = (settings.snmp.interval, settings.snmp.timeout, settings.snmp.retries);
+    Ok(Target { address: address.into(), credentials, auth: name.into(), labels, interval, timeout, retries })
+}
 
 /// A device, and what proves to it who we are.
 #[derive(Clone, Debug, clap::Args)]

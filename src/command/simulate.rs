@@ -1,0 +1,152 @@
+//! `selvedge simulate`: SNMP agents on loopback, a leaf-spine with moving traffic or recordings of devices.
+
+use std::io::Write;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args as ClapArgs, ValueEnum};
+use serde_json::json;
+
+use crate::fabric::Secret;
+use crate::simulate::{AgentAddress, Agents, Fabric, Place, Plan, Simulation, Tree, read_recording};
+
+/// Options of `selvedge simulate`.
+#[derive(ClapArgs, Debug)]
+pub struct Args {
+    /// Spine switches
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=64))]
+    spines: u32,
+    /// Leaf switches
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    leaves: u32,
+    /// Hosts on each leaf (they speak LLDP, not SNMP)
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(0..=48))]
+    hosts: u32,
+    /// Mean load of the uplinks, in percent
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(0..=100))]
+    load: u32,
+    /// The same seed gives the same traffic
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Serve every .snmprec file of this folder instead of a leaf-spine
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["spines", "leaves", "hosts", "load", "seed"])]
+    recordings: Option<PathBuf>,
+    /// The first agent's address; the next has the address after it
+    #[arg(long, default_value = "127.0.3.1")]
+    address: Ipv4Addr,
+    /// The port of all agents
+    #[arg(long, default_value_t = 1161)]
+    port: u16,
+    /// The community they answer to
+    #[arg(long, default_value = "public")]
+    community: String,
+    /// Send linkDown and linkUp traps to this address
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    traps: Option<SocketAddr>,
+    /// How the list of agents is printed
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    format: Format,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// A table
+    Human,
+    /// One line of JSON
+    Json,
+}
+
+/// Serve until SIGINT or SIGTERM.
+pub fn run(args: Args) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&format!("cannot start: {error}")),
+    };
+    match runtime.block_on(serve(args)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => fail(&message),
+    }
+}
+
+fn fail(message: &str) -> ExitCode {
+    eprintln!("selvedge simulate: {message}");
+    ExitCode::FAILURE
+}
+
+async fn serve(args: Args) -> Result<(), String> {
+    let place = Place { address: args.address, port: args.port, community: Secret::new(&args.community) };
+    // Whatever is served lives until the end of this function.
+    let (_agents, _simulation);
+    let addresses = if let Some(folder) = &args.recordings {
+        _agents = Agents::serve(recordings(folder)?, &place).await.map_err(|error| error.to_string())?;
+        _agents.addresses()
+    } else {
+        let plan = Plan {
+            spines: args.spines,
+            leaves: args.leaves,
+            hosts: args.hosts,
+            load: f64::from(args.load) / 100.0,
+            seed: args.seed,
+            ..Plan::default()
+        };
+        _simulation =
+            Simulation::start(Fabric::new(plan), &place, args.traps).await.map_err(|error| error.to_string())?;
+        _simulation.addresses()
+    };
+    announce(addresses, args.format).map_err(|error| format!("cannot print the list of agents: {error}"))?;
+    stopped().await.map_err(|error| format!("cannot wait for signals: {error}"))
+}
+
+fn announce(agents: &[AgentAddress], format: Format) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    match format {
+        Format::Json => writeln!(out, "{}", json!({ "agents": agents }))?,
+        Format::Human => {
+            let width = agents.iter().map(|agent| agent.name.chars().count()).max().unwrap_or(0);
+            for agent in agents {
+                writeln!(out, "{:width$}  {}", agent.name, agent.address)?;
+            }
+            writeln!(out, "{} agents; stop with Ctrl-C", agents.len())?;
+        }
+    }
+    out.flush()
+}
+
+/// Every recording of the folder, by name.
+fn recordings(folder: &Path) -> Result<Vec<(String, Tree)>, String> {
+    let entries = std::fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let mut paths: Vec<PathBuf> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|end| end == "snmprec"))
+        .collect();
+    paths.sort();
+    if paths.is_empty() {
+        return Err(format!("{}: no .snmprec file in this folder", folder.display()));
+    }
+    let mut trees = Vec::new();
+    for path in paths {
+        match read_recording(&path) {
+            Ok(recording) => {
+                for (line, why) in &recording.skipped {
+                    eprintln!("{}:{line}: left out: {why}", path.display());
+                }
+                let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+                trees.push((name, recording.tree));
+            }
+            // One bad file does not stop the rest.
+            Err(error) => eprintln!("left out: {error}"),
+        }
+    }
+    if trees.is_empty() { Err(format!("{}: no recording can be read", folder.display())) } else { Ok(trees) }
+}
+
+/// Until SIGINT or SIGTERM.
+async fn stopped() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted,
+        _ = terminate.recv() => Ok(()),
+    }
+}
