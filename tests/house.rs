@@ -21,8 +21,18 @@ const SHELL: &[(&str, &[&str])] = &[
 ];
 
 /// Inputs and outputs that a pure room never touches.
-const IMPURE: &[&str] =
-    &["tokio", "std::net::UdpSocket", "std::net::Tcp", "std::fs", "tracing", "SystemTime", "Instant::now", "reqwest", "axum", "fjall"];
+const IMPURE: &[&str] = &[
+    "tokio",
+    "std::net::UdpSocket",
+    "std::net::Tcp",
+    "std::fs",
+    "tracing",
+    "SystemTime",
+    "Instant::now",
+    "reqwest",
+    "axum",
+    "fjall",
+];
 
 fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(dir).unwrap().map(|e| e.unwrap().path()) {
@@ -100,7 +110,8 @@ fn rooms_import_only_what_is_upstream() {
             r if PURE.contains(&r) => [WORDS, PURE].concat(),
             "lib" | "main" | "run" | "command" => continue,
             r => {
-                let extra = shell.get(r).unwrap_or_else(|| panic!("{file}: a room that nobody drew: add it to the house"));
+                let extra =
+                    shell.get(r).unwrap_or_else(|| panic!("{file}: a room that nobody drew: add it to the house"));
                 [WORDS, PURE, extra].concat()
             }
         };
@@ -118,7 +129,8 @@ fn pure_rooms_touch_no_world() {
     let mut touches = Vec::new();
     for (room, file, code) in rooms() {
         if WORDS.contains(&room.as_str()) || PURE.contains(&room.as_str()) {
-            touches.extend(IMPURE.iter().filter(|word| code.contains(**word)).map(|word| format!("{file} names {word}")));
+            touches
+                .extend(IMPURE.iter().filter(|word| code.contains(**word)).map(|word| format!("{file} names {word}")));
         }
     }
     assert!(touches.is_empty(), "{}", touches.join("\n"));

@@ -157,7 +157,11 @@ url = "http://127.0.0.1:9999/alerts"
 impl Drop for Lab {
     fn drop(&mut self) {
         let down = Command::new(SCRIPT).arg("down").env("LAB_ID", &self.id).stdin(Stdio::null()).status();
-        assert!(down.is_ok_and(|status| status.success()) || std::thread::panicking(), "lab {} was not removed", self.id);
+        assert!(
+            down.is_ok_and(|status| status.success()) || std::thread::panicking(),
+            "lab {} was not removed",
+            self.id
+        );
     }
 }
 

@@ -1,0 +1,228 @@
+//! The whole path on a real fabric: real agents, real cables that are cut, a real receiver that is told.
+//!
+//! What these tests measure they print; nothing is asserted about time beyond what a person would wait for.
+
+mod lab;
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use lab::{Lab, Receiver, Selvedge, wait_for};
+use serde_json::Value;
+
+/// The links that the page would show as up: `leaf1:spine1 - spine1:leaf1`.
+fn links_up(lab: &Lab) -> BTreeSet<String> {
+    let links = lab.get("/api/links").unwrap_or(Value::Null);
+    let links = links.as_array().cloned().unwrap_or_default();
+    links.iter().filter(|link| link["state"] == "up").map(|link| link["id"].as_str().unwrap().to_owned()).collect()
+}
+
+fn devices_ok(lab: &Lab) -> BTreeSet<String> {
+    let devices = lab.get("/api/devices").unwrap_or(Value::Null);
+    let devices = devices.as_array().cloned().unwrap_or_default();
+    devices.iter().filter(|d| d["state"] == "ok").map(|d| d["name"].as_str().unwrap().to_owned()).collect()
+}
+
+const CABLES: [&str; 6] = [
+    "h1-1:leaf1 - leaf1:h1-1",
+    "h2-1:leaf2 - leaf2:h2-1",
+    "leaf1:spine1 - spine1:leaf1",
+    "leaf1:spine2 - spine2:leaf1",
+    "leaf2:spine1 - spine1:leaf2",
+    "leaf2:spine2 - spine2:leaf2",
+];
+
+/// Start Selvedge on a fresh lab and wait until it knows the whole fabric.
+fn discovered(lab: &Lab, config: &str) -> Selvedge {
+    let started = Instant::now();
+    let selvedge = lab.selvedge(config);
+    let expected: BTreeSet<String> = CABLES.iter().map(|&id| id.to_owned()).collect();
+    wait_for("all six cables are known and up", Duration::from_secs(30), || (links_up(lab) == expected).then_some(()));
+    wait_for("all four switches answer", Duration::from_secs(10), || (devices_ok(lab).len() == 4).then_some(()));
+    println!("4 switches and 6 cables found in {:.1} s", started.elapsed().as_secs_f64());
+    selvedge
+}
+
+/// What was told since `from`, as `alertname status`, sorted.
+fn told(receiver: &Receiver, from: usize) -> Vec<String> {
+    let mut told: Vec<String> =
+        receiver.heard().iter().skip(from).map(|h| format!("{} {}", h.label("alertname"), h.status)).collect();
+    told.sort();
+    told
+}
+
+#[test]
+fn a_cut_cable_is_one_link_alert_and_one_redundancy_alert_and_mending_resolves_both() {
+    let Some(lab) = Lab::up(2, 2, 1) else { return };
+    let receiver = lab.receiver();
+    let selvedge = discovered(&lab, &lab.config(4, ""));
+
+    lab.run("cut leaf1 spine1");
+    let cut = Instant::now();
+    let down = receiver.wait(0, "LinkDown", "firing", Duration::from_secs(10));
+    let degraded = receiver.wait(0, "RedundancyDegraded", "firing", Duration::from_secs(10));
+    println!("cut to webhook: {:.3} s", down.at.duration_since(cut).as_secs_f64());
+    assert_eq!(down.label("link"), "leaf1:spine1 - spine1:leaf1");
+    assert_eq!(down.label("severity"), "critical");
+    assert!(degraded.annotations["summary"].as_str().unwrap().contains("leaf1"), "{degraded:?}");
+    // Both ends' traps, the neighbours that vanish and several polls come after it: none is a second alert.
+    std::thread::sleep(Duration::from_secs(12));
+    assert_eq!(told(&receiver, 0), ["LinkDown firing", "RedundancyDegraded firing"]);
+
+    let before = receiver.heard().len();
+    lab.run("mend leaf1 spine1");
+    receiver.wait(before, "LinkDown", "resolved", Duration::from_secs(20));
+    receiver.wait(before, "RedundancyDegraded", "resolved", Duration::from_secs(20));
+    std::thread::sleep(Duration::from_secs(5));
+    assert_eq!(told(&receiver, before), ["LinkDown resolved", "RedundancyDegraded resolved"]);
+    selvedge.stop();
+}
+
+#[test]
+fn a_calm_fabric_is_quiet_and_costs_little() {
+    let Some(lab) = Lab::up(2, 2, 1) else { return };
+    let receiver = lab.receiver();
+    let selvedge = discovered(&lab, &lab.config(4, ""));
+    let (cpu_before, _) = selvedge.cost();
+    let started = Instant::now();
+    std::thread::sleep(Duration::from_secs(120));
+    let (cpu, resident) = selvedge.cost();
+    println!(
+        "idle, 4 switches polled every second: {:.2} % of one core, {:.1} MiB resident (this build: {})",
+        100.0 * (cpu - cpu_before) / started.elapsed().as_secs_f64(),
+        resident as f64 / f64::from(1 << 20),
+        if cfg!(debug_assertions) { "debug" } else { "release" },
+    );
+    assert_eq!(told(&receiver, 0), [""; 0], "{:#?}", receiver.heard());
+    selvedge.stop();
+}
+
+#[test]
+fn a_shaped_port_under_load_is_saturated() {
+    let Some(lab) = Lab::up(2, 2, 1) else { return };
+    let receiver = lab.receiver();
+    let mut overrides = String::from("[detect.saturation]\nfor = \"3s\"\n");
+    for spine in ["spine1", "spine2"] {
+        lab.run(&format!("shape leaf1 {spine} 50mbit"));
+        overrides += &format!("[[interface]]\ndevice = \"leaf1\"\nname = \"{spine}\"\nspeed = \"50M\"\n");
+    }
+    let selvedge = discovered(&lab, &lab.config(4, &overrides));
+    let mut server =
+        lab.command_on("h2-1", "iperf3").args(["-s", "-1"]).stdout(std::process::Stdio::null()).spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(500));
+    let mut client = lab
+        .command_on("h1-1", "iperf3")
+        .args(["-c", "10.77.2.6", "-t", "40", "-P", "16"])
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let saturated = receiver.wait(0, "Saturation", "firing", Duration::from_secs(40));
+    assert_eq!(saturated.label("device"), "leaf1", "the sending end is told, once: {saturated:?}");
+    assert_eq!(saturated.label("direction"), "out");
+    println!("saturation: {}", saturated.annotations["evidence"]);
+    let _ = client.kill();
+    let _ = client.wait();
+    let _ = server.kill();
+    let _ = server.wait();
+    receiver.wait(0, "Saturation", "resolved", Duration::from_secs(60));
+    assert!(!told(&receiver, 0).iter().any(|t| t.starts_with("LinkDown")), "{:?}", told(&receiver, 0));
+    selvedge.stop();
+}
+
+#[test]
+fn neither_a_killed_selvedge_nor_a_dead_receiver_loses_or_repeats_an_alert() {
+    let Some(lab) = Lab::up(2, 2, 1) else { return };
+    let receiver = lab.receiver();
+    let config = lab.config(4, "");
+    let selvedge = discovered(&lab, &config);
+
+    // The receiver is down when the cable is cut, and Selvedge is killed before it is back.
+    receiver.refuse(true);
+    lab.run("cut leaf2 spine2");
+    wait_for("the alert fires", Duration::from_secs(10), || {
+        let alerts = lab.get("/api/alerts").ok()?;
+        let firing = alerts.as_array()?.iter().filter(|alert| alert["state"] == "firing").count();
+        (firing == 2).then_some(())
+    });
+    selvedge.kill();
+    assert!(receiver.heard().is_empty());
+    receiver.refuse(false);
+    let selvedge = lab.selvedge(&config);
+    receiver.wait(0, "LinkDown", "firing", Duration::from_secs(20));
+    receiver.wait(0, "RedundancyDegraded", "firing", Duration::from_secs(20));
+    std::thread::sleep(Duration::from_secs(8));
+    assert_eq!(told(&receiver, 0), ["LinkDown firing", "RedundancyDegraded firing"], "{:#?}", receiver.heard());
+
+    // Killed again with nothing owed: nothing is repeated, though the trouble still stands.
+    selvedge.kill();
+    let selvedge = lab.selvedge(&config);
+    wait_for("all switches answer again", Duration::from_secs(20), || (devices_ok(&lab).len() == 4).then_some(()));
+    std::thread::sleep(Duration::from_secs(8));
+    assert_eq!(receiver.heard().len(), 2, "{:#?}", receiver.heard());
+
+    // Killed while the cable is mended: the resolution is still told, once.
+    selvedge.kill();
+    lab.run("mend leaf2 spine2");
+    let selvedge = lab.selvedge(&config);
+    receiver.wait(2, "LinkDown", "resolved", Duration::from_secs(30));
+    receiver.wait(2, "RedundancyDegraded", "resolved", Duration::from_secs(30));
+    std::thread::sleep(Duration::from_secs(3));
+    assert_eq!(told(&receiver, 2), ["LinkDown resolved", "RedundancyDegraded resolved"]);
+    selvedge.stop();
+}
+
+#[test]
+fn targets_come_and_go_while_the_others_keep_their_state() {
+    let Some(lab) = Lab::up(2, 2, 1) else { return };
+    let selvedge = discovered(&lab, &lab.config(4, ""));
+    let answered_since = |device: &str| {
+        let devices = lab.get("/api/devices").unwrap();
+        devices.as_array().unwrap().iter().find(|d| d["name"] == device).map(|d| d["since"].clone())
+    };
+    let since = answered_since("leaf1");
+
+    // Without the last target; taken up from the file alone, with no signal.
+    std::fs::write(lab.scratch.path().join("selvedge.toml"), lab.config(3, "")).unwrap();
+    wait_for("leaf2 is gone", Duration::from_secs(10), || answered_since("leaf2").is_none().then_some(()));
+    assert_eq!(answered_since("leaf1"), since);
+
+    // A file with a mistake changes nothing and is told.
+    std::fs::write(lab.scratch.path().join("selvedge.toml"), "[snmp\n").unwrap();
+    selvedge.signal(rustix::process::Signal::HUP);
+    wait_for("the mistake is told", Duration::from_secs(10), || {
+        selvedge.log().contains("selvedge.toml:1").then_some(())
+    });
+    assert_eq!(devices_ok(&lab).len(), 3);
+
+    std::fs::write(lab.scratch.path().join("selvedge.toml"), lab.config(4, "")).unwrap();
+    selvedge.signal(rustix::process::Signal::HUP);
+    wait_for("leaf2 is back", Duration::from_secs(20), || (devices_ok(&lab).len() == 4).then_some(()));
+    assert_eq!(answered_since("leaf1"), since);
+    selvedge.stop();
+}
+
+#[test]
+fn a_dead_device_and_garbage_traps_are_counted_and_harm_nobody() {
+    let Some(lab) = Lab::up(2, 2, 1) else { return };
+    let receiver = lab.receiver();
+    let selvedge = discovered(&lab, &lab.config(4, ""));
+
+    lab.within(|| {
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        for garbage in [&b"\x30\xb3"[..], b"", b"\x30\x84\xff\xff\xff\xff", &[0x30; 1400]] {
+            socket.send_to(garbage, "127.0.0.1:162").unwrap();
+        }
+    });
+    lab.run("kill spine2");
+    let unreachable = receiver.wait(0, "DeviceUnreachable", "firing", Duration::from_secs(30));
+    assert_eq!(unreachable.label("device"), "spine2");
+    // Its links pass packets still: no link is said to be down, and the others are polled as before.
+    std::thread::sleep(Duration::from_secs(3));
+    assert_eq!(told(&receiver, 0), ["DeviceUnreachable firing"]);
+    assert_eq!(devices_ok(&lab).len(), 3);
+    lab.run("revive spine2");
+    receiver.wait(0, "DeviceUnreachable", "resolved", Duration::from_secs(30));
+    let metrics = lab.get_text("/metrics").unwrap();
+    println!("{}", metrics.lines().filter(|line| line.starts_with("selvedge_trap")).collect::<Vec<_>>().join("\n"));
+    selvedge.stop();
+}
