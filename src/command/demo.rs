@@ -232,22 +232,22 @@ async fn print(mut notifications: mpsc::Receiver<Value>) {
         for alert in body["alerts"].as_array().into_iter().flatten() {
             let text = |part: &str, name: &str| alert[part][name].as_str().unwrap_or_default().to_owned();
             let resolved = alert["status"] == "resolved";
-            let mark = match (resolved, text("labels", "severity").as_str()) {
-                (true, _) => "OK",
-                (false, "critical") => "!!",
-                (false, _) => " !",
-            };
-            say(
-                mark,
-                &format!(
-                    "{} {}: {}",
-                    text("labels", "alertname"),
-                    if resolved { "resolved" } else { "firing" },
-                    text("annotations", "summary")
-                ),
-            );
-            if !resolved {
-                say("", &format!("    cause: {}", text("annotations", "cause")));
+            let name = text("labels", "alertname");
+            if resolved {
+                let place = ["link", "interface", "group", "device"].map(|label| text("labels", label));
+                let [link, interface, group, device] = &place;
+                let port = format!("{device}:{interface}");
+                let place = match (link.is_empty(), interface.is_empty(), group.is_empty()) {
+                    (false, _, _) => link,
+                    (_, false, _) => &port,
+                    (_, _, false) => group,
+                    _ => device,
+                };
+                say("OK", &format!("{name} resolved: {place}"));
+            } else {
+                let mark = if text("labels", "severity") == "critical" { "!!" } else { " !" };
+                say(mark, &format!("{name}: {}", text("annotations", "summary")));
+                say("", &format!("   {}", text("annotations", "cause")));
             }
         }
     }

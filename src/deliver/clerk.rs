@@ -177,7 +177,7 @@ impl Clerk {
         self.sequence = transition.sequence.max(self.sequence + 1);
         let number = self.sequence;
         batch.put_sequence(number);
-        if let Some(step) = Step::of(transition.change) {
+        if let Some(step) = Step::of(&transition) {
             self.notify(&transition, step, number, batch);
             batch.needs_sync();
         }

@@ -28,18 +28,18 @@ pub(super) struct Entry {
 pub(super) enum Step {
     /// It began.
     Fired,
-    /// It fires with another severity.
+    /// It fires with a higher severity.
     Severity,
     /// It is over.
     Resolved,
 }
 
 impl Step {
-    /// Of a change; none where nobody is told of it.
-    pub fn of(change: Change) -> Option<Self> {
-        match change {
+    /// Of a transition; none where nobody is told of it. Trouble that becomes less is on the page: it wakes nobody up.
+    pub fn of(transition: &Transition) -> Option<Self> {
+        match transition.change {
             Change::Fired => Some(Self::Fired),
-            Change::Severity { .. } => Some(Self::Severity),
+            Change::Severity { from } => (transition.alert.severity() > from).then_some(Self::Severity),
             Change::Resolved => Some(Self::Resolved),
             Change::Pending | Change::Withdrawn | Change::Forgotten => None,
         }

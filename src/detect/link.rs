@@ -101,6 +101,10 @@ pub(super) fn look(
     Some((memory.key, Verdict::Absent))
 }
 
+/// The two ends of a cable tell of it one after the other, and agents answer from caches meanwhile: only after this long
+/// does their disagreement mean something.
+const AGREEMENT: Duration = Duration::from_secs(10);
+
 /// One end in words.
 struct End<'a> {
     state: &'a EndState,
@@ -152,7 +156,7 @@ fn finding(settings: &Settings, now: Timestamp, report: &LinkReport, key: Findin
         class: None,
         evidence: Evidence {
             summary: format!("Link {}{speed} is down", state.id),
-            cause: cause(&ends, &shut),
+            cause: cause(now, &ends, &shut),
             evidence: format!("{}; {}{heard}.", ends[0].describe(now), ends[1].describe(now)),
             action,
         },
@@ -162,7 +166,7 @@ fn finding(settings: &Settings, now: Timestamp, report: &LinkReport, key: Findin
     }
 }
 
-fn cause(ends: &[End<'_>; 2], shut: &[&End<'_>]) -> String {
+fn cause(now: Timestamp, ends: &[End<'_>; 2], shut: &[&End<'_>]) -> String {
     if !shut.is_empty() {
         return format!("Shut down by the operator at {}.", phrase::list(shut.iter().map(|end| end.name())));
     }
@@ -191,9 +195,13 @@ fn cause(ends: &[End<'_>; 2], shut: &[&End<'_>]) -> String {
                 let device = &far_name.device;
                 format!("{near} lost it and {device} does not answer: {device} itself may have failed.")
             } else if far.state.oper_status.is_up() {
-                format!(
-                    "Only {near} lost it, {far_name} says up: one fibre or one optic fails in one direction, or {far_name} has yet to notice."
-                )
+                if one.report.oper_changed_at.is_some_and(|changed| now.since(changed) < AGREEMENT) {
+                    format!(
+                        "{near} lost it just now, {far_name} has yet to tell: the cable is cut or pulled, or an optic died."
+                    )
+                } else {
+                    format!("Only {near} lost it, {far_name} says up: one fibre or one optic fails in one direction.")
+                }
             } else {
                 format!("{near} lost it; of {far_name} nothing is known.")
             }

@@ -62,6 +62,7 @@ pub(super) fn span(span: Duration) -> String {
 /// `since 2026-11-24T05:30:00.000Z (2 min 10 s)`
 pub(super) fn since(then: Option<Timestamp>, now: Timestamp) -> String {
     match then {
+        Some(then) if now.since(then) < Duration::from_secs(1) => format!("since {then}"),
         Some(then) => format!("since {then} ({})", span(now.since(then))),
         None => "since before we started".to_owned(),
     }
