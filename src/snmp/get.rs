@@ -204,7 +204,9 @@ mod tests {
         }
     }
 
-    fn run(list: &mut GetList, model: &Model) -> (Vec<(usize, Result<Option<i64>, ErrorStatus>)>, WalkEnd, usize) {
+    type Settled = Vec<(usize, Result<Option<i64>, ErrorStatus>)>;
+
+    fn run(list: &mut GetList, model: &Model) -> (Settled, WalkEnd, usize) {
         let (mut settled, mut requests) = (Vec::new(), 0);
         loop {
             let message = match list.request() {

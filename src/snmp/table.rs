@@ -161,7 +161,8 @@ impl TableWalk {
             cells: vec![None; columns.len()],
             frontier: IndexRef::EMPTY.to_owned(),
             asked: Vec::new(),
-            names: Vec::new(),
+            // What precedes a scalar instance is its object's name.
+            names: plan.scalars.iter().map(|scalar| scalar.parent().unwrap_or_else(|| scalar.clone())).collect(),
             repetitions: 0,
             waiting: false,
             without_bulk: false,
@@ -299,8 +300,7 @@ impl TableWalk {
         self.repetitions = if self.asks_next() { 1 } else { (budget / self.asked.len().max(1)).max(1) };
 
         let Self { plan, asked, names, columns, frontier, .. } = self;
-        names.clear();
-        names.extend(plan.scalars.iter().map(|scalar| scalar.parent().unwrap_or_else(|| scalar.clone())));
+        names.truncate(plan.scalars.len());
         asked.retain(|at| match plan.columns[*at].join(frontier.as_ref()) {
             Ok(name) => {
                 names.push(name);
