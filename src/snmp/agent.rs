@@ -67,6 +67,9 @@ pub const DEFAULT_MESSAGE_SIZE: usize = 1_472;
 const CLOSING: usize = 8;
 const CLOSING_V3: usize = 32;
 
+/// Objects that a request of version 1 may make us pass over, because it knows no Counter64.
+const MOST_HIDDEN: usize = 10_000;
+
 impl Agent {
     /// An agent that lets in who has this access (with a community, in version 1 as well as 2c). `engine`
     /// matters with version 3 only.
@@ -243,10 +246,15 @@ impl<'a, T: ObjectTree> Answer<'a, T> {
     }
 
     fn next(&self, mut fits: impl FnMut(VarBind<'_>, &mut Vec<u8>) -> Put, out: &mut Vec<u8>) -> Put {
+        let mut hidden = MOST_HIDDEN;
         for (at, name) in self.names().enumerate() {
             let mut found = self.objects.next(name);
-            while let Some(hidden) = found.filter(|found| self.v1 && !is_v1(found.value)) {
-                found = self.objects.next(hidden.name);
+            while let Some(unseen) = found.filter(|found| self.v1 && !is_v1(found.value)) {
+                if hidden == 0 {
+                    return ControlFlow::Break((ErrorStatus::GEN_ERR, at + 1));
+                }
+                hidden -= 1;
+                found = self.objects.next(unseen.name);
             }
             match found {
                 None if self.v1 => return ControlFlow::Break((ErrorStatus::NO_SUCH_NAME, at + 1)),
