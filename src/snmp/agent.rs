@@ -22,6 +22,13 @@ pub trait ObjectTree {
 
     /// The instance after a name, and its value; none at the end.
     fn next(&self, name: OidRef<'_>) -> Option<VarBind<'_>>;
+
+    /// The same in a run of them: `place` is the tree's to note where the last one was found. It is 0 when a
+    /// run begins.
+    fn next_in_run(&self, name: OidRef<'_>, place: &mut usize) -> Option<VarBind<'_>> {
+        let _ = place;
+        self.next(name)
+    }
 }
 
 /// Why a datagram has no answer.
@@ -59,6 +66,9 @@ pub const DEFAULT_MESSAGE_SIZE: usize = 1_472;
 /// Bytes by which the headers around the bindings may still grow when they are closed, and padding.
 const CLOSING: usize = 8;
 const CLOSING_V3: usize = 32;
+
+/// Objects that a request of version 1 may make us pass over, because it knows no Counter64.
+const MOST_HIDDEN: usize = 10_000;
 
 impl Agent {
     /// An agent that lets in who has this access (with a community, in version 1 as well as 2c). `engine`
@@ -236,10 +246,15 @@ impl<'a, T: ObjectTree> Answer<'a, T> {
     }
 
     fn next(&self, mut fits: impl FnMut(VarBind<'_>, &mut Vec<u8>) -> Put, out: &mut Vec<u8>) -> Put {
+        let mut hidden = MOST_HIDDEN;
         for (at, name) in self.names().enumerate() {
             let mut found = self.objects.next(name);
-            while let Some(hidden) = found.filter(|found| self.v1 && !is_v1(found.value)) {
-                found = self.objects.next(hidden.name);
+            while let Some(unseen) = found.filter(|found| self.v1 && !is_v1(found.value)) {
+                if hidden == 0 {
+                    return ControlFlow::Break((ErrorStatus::GEN_ERR, at + 1));
+                }
+                hidden -= 1;
+                found = self.objects.next(unseen.name);
             }
             match found {
                 None if self.v1 => return ControlFlow::Break((ErrorStatus::NO_SUCH_NAME, at + 1)),
@@ -257,15 +272,15 @@ impl<'a, T: ObjectTree> Answer<'a, T> {
         for name in names.by_ref().take(once) {
             fits(self.objects.next(name).unwrap_or(VarBind { name, value: Value::EndOfMibView }), out)?;
         }
-        let mut cursors: Vec<OidRef<'_>> = names.collect();
+        let mut cursors: Vec<(OidRef<'_>, usize)> = names.map(|name| (name, 0)).collect();
         for _ in 0..count(self.pdu.header.error_index) {
             let mut ended = true;
-            for cursor in &mut cursors {
-                let found = self.objects.next(*cursor);
+            for (name, place) in &mut cursors {
+                let found = self.objects.next_in_run(*name, place);
                 ended &= found.is_none();
-                let varbind = found.unwrap_or(VarBind { name: *cursor, value: Value::EndOfMibView });
+                let varbind = found.unwrap_or(VarBind { name: *name, value: Value::EndOfMibView });
                 fits(varbind, out)?;
-                *cursor = varbind.name;
+                *name = varbind.name;
             }
             if ended {
                 break;
@@ -324,8 +339,17 @@ impl<V: AsValue> ObjectTree for SortedObjects<V> {
     }
 
     fn next(&self, name: OidRef<'_>) -> Option<VarBind<'_>> {
-        let at = self.objects.partition_point(|(other, _)| other.as_ref() <= name);
-        self.objects.get(at).map(|(name, value)| VarBind { name: name.as_ref(), value: value.as_value() })
+        self.next_in_run(name, &mut 0)
+    }
+
+    fn next_in_run(&self, name: OidRef<'_>, place: &mut usize) -> Option<VarBind<'_>> {
+        let at = match self.objects.get(*place) {
+            Some((last, _)) if last.as_ref() == name => *place + 1,
+            _ => self.objects.partition_point(|(other, _)| other.as_ref() <= name),
+        };
+        let (name, value) = self.objects.get(at)?;
+        *place = at;
+        Some(VarBind { name: name.as_ref(), value: value.as_value() })
     }
 }
 

@@ -38,6 +38,9 @@ pub struct GetList {
 /// Requests in a row that may fail once the device has answered.
 const MOST_FAILURES: usize = 3;
 
+/// Names in one request: so many that looking one up among them costs little.
+const MOST_NAMES: usize = 128;
+
 /// Bytes of a reply besides bindings, and of a binding besides its name: most values are short.
 const REPLY_OVERHEAD: usize = 80;
 const VALUE_SIZE: usize = 24;
@@ -52,7 +55,7 @@ impl GetList {
             asked: 0,
             asked_names: Vec::new(),
             waiting: false,
-            budget: budget.max(1),
+            budget: budget.clamp(1, MOST_NAMES),
             answered: false,
             failures: 0,
             end: names.is_empty().then_some(WalkEnd::Complete),
@@ -204,7 +207,9 @@ mod tests {
         }
     }
 
-    fn run(list: &mut GetList, model: &Model) -> (Vec<(usize, Result<Option<i64>, ErrorStatus>)>, WalkEnd, usize) {
+    type Settled = Vec<(usize, Result<Option<i64>, ErrorStatus>)>;
+
+    fn run(list: &mut GetList, model: &Model) -> (Settled, WalkEnd, usize) {
         let (mut settled, mut requests) = (Vec::new(), 0);
         loop {
             let message = match list.request() {

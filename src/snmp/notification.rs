@@ -63,6 +63,24 @@ pub enum Rejected {
     NotANotification,
 }
 
+impl fmt::Display for Rejected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Undecodable(error) => error.fmt(f),
+            Self::UnknownCommunity => f.write_str("no credentials of ours have its community"),
+            Self::UnknownUser => f.write_str("no credentials of ours have its user"),
+            Self::UnknownEngine => f.write_str("it is addressed to another engine"),
+            Self::UnsupportedSecurityLevel => f.write_str("it is not secured as its user's messages must be"),
+            Self::WrongDigest => f.write_str("it was made with another password or protocol, or by somebody else"),
+            Self::NotInTimeWindow => f.write_str("it is too old"),
+            Self::DecryptionError => f.write_str("it cannot be decrypted"),
+            Self::NotANotification => f.write_str("it is neither trap nor inform"),
+        }
+    }
+}
+
+impl std::error::Error for Rejected {}
+
 impl From<Report> for Rejected {
     fn from(report: Report) -> Self {
         match report {

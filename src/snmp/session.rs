@@ -7,166 +7,14 @@
 //! themselves, and a device that restarted is synchronised with again; neither is seen by the caller but as
 //! [`Outcome::Resend`].
 
-use std::sync::Arc;
-use std::time::Duration;
+mod exchange;
 
 use super::message::{self, Body, CommunityMessage, ErrorStatus, Message, Pdu, PduHeader, PduKind, V3Message, Version};
-use super::usm::{self, Clock, EngineKeys, Envelope, KeyError, OpenError, Report, Salts, Sealed, UserKeys};
-use super::value::{Value, VarBind, VarBinds};
-use super::{Credentials, DecodeError, Oid};
-use crate::fabric::{Secret, Timestamp};
+use super::usm::{self, Clock, EngineKeys, Envelope, OpenError, Report, Salts, Sealed};
+use super::value::{Value, VarBind};
+use crate::fabric::Timestamp;
 
-/// Credentials made ready to use: passwords are turned into keys once, which takes a millisecond, and
-/// shared by all sessions. Clones are cheap.
-#[derive(Clone, Debug)]
-pub enum Access {
-    /// Version 1 or 2c.
-    Community {
-        /// [`Version::V1`] or [`Version::V2c`].
-        version: Version,
-        /// The community.
-        community: Secret,
-    },
-    /// Version 3.
-    User(Arc<UserKeys>),
-}
-
-impl Access {
-    /// Make credentials ready.
-    pub fn new(credentials: &Credentials) -> Result<Self, KeyError> {
-        Ok(match credentials {
-            Credentials::Community(community) => {
-                Self::Community { version: Version::V2c, community: community.clone() }
-            }
-            Credentials::User(user) => Self::User(Arc::new(UserKeys::derive(user)?)),
-        })
-    }
-}
-
-/// How long one try waits, and how many follow the first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Patience {
-    /// Time before a request is sent again.
-    pub timeout: Duration,
-    /// How often it is sent again.
-    pub retries: u32,
-}
-
-/// What to ask of a device.
-#[derive(Clone, Copy, Debug)]
-pub enum Request<'a> {
-    /// These instances.
-    Get(&'a [Oid]),
-    /// What follows each of these.
-    GetNext(&'a [Oid]),
-    /// What follows each of the first `non_repeaters` names once, and what follows the others
-    /// `max_repetitions` times. Version 1 has no such thing: there it is sent as [`Request::GetNext`],
-    /// which is the same with one repetition.
-    GetBulk {
-        /// How many of the names are asked for once.
-        non_repeaters: u16,
-        /// How often the others are.
-        max_repetitions: u16,
-        /// All names.
-        names: &'a [Oid],
-    },
-}
-
-/// Names a request of a session; never zero or negative.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct RequestId(pub i32);
-
-/// A device's answer.
-#[derive(Clone, Copy, Debug)]
-pub struct Response<'a> {
-    /// noError, or why there is no answer.
-    pub error_status: ErrorStatus,
-    /// Which of the names the error is about, counted from 1; 0 for none of them.
-    pub error_index: u32,
-    /// The answer.
-    pub varbinds: VarBinds<'a>,
-    /// Length of the datagram, bytes.
-    pub size: usize,
-}
-
-/// Why a device refuses us (RFC 3414 §3.2; the names of its counters).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Refusal {
-    /// usmStatsWrongDigests: the authentication password or protocol is wrong.
-    WrongDigest,
-    /// usmStatsUnknownUserNames: it has no such user.
-    UnknownUserName,
-    /// usmStatsDecryptionErrors: the privacy password or protocol is wrong.
-    DecryptionError,
-    /// usmStatsUnsupportedSecLevels: the user may not be used with this security level.
-    UnsupportedSecurityLevel,
-    /// snmpUnknownContexts, snmpUnavailableContexts: it has no such context.
-    UnknownContext,
-}
-
-/// Why a request has no response.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RequestError {
-    /// No try was answered.
-    Timeout,
-    /// The device refuses our credentials.
-    Authentication(Refusal),
-    /// It answered, but nothing that we may believe: the MAC was wrong, or it was not secured as asked.
-    Forged,
-    /// It answered, but with bytes that mean nothing.
-    Undecodable(DecodeError),
-    /// Its engine's identity or clock changed with every try.
-    EngineUnsettled,
-}
-
-/// What a datagram was.
-#[derive(Debug)]
-pub enum Outcome<'a> {
-    /// The answer to a request, which thereby ends.
-    Response {
-        /// The request.
-        request: RequestId,
-        /// The answer.
-        response: Response<'a>,
-        /// Time since the request was sent last.
-        round_trip: Duration,
-    },
-    /// A request ends without an answer.
-    Failed {
-        /// The request.
-        request: RequestId,
-        /// Why.
-        error: RequestError,
-    },
-    /// The device told something that we needed to know first: send what is in `out` now.
-    Resend {
-        /// The request.
-        request: RequestId,
-    },
-    /// It belongs to no request that is outstanding: late, doubled, or not for us.
-    Unexpected,
-    /// It is not proven to be from the device, and was not believed.
-    Forged,
-    /// It cannot be read. Its request stays outstanding: what sent it may not be the device.
-    Undecodable(DecodeError),
-}
-
-/// What ran out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Expired {
-    /// One try: send what is in `out` now.
-    Resend {
-        /// The request.
-        request: RequestId,
-    },
-    /// The last try: the request ends.
-    GaveUp {
-        /// The request.
-        request: RequestId,
-        /// Why.
-        error: RequestError,
-    },
-}
+pub use exchange::{Access, Expired, Outcome, Patience, Refusal, Request, RequestError, RequestId, Response};
 
 /// A conversation with one device.
 #[derive(Debug)]
@@ -429,7 +277,7 @@ impl Session {
                 if message.flags.auth && authentic() != Some(true) {
                     return self.trouble(Some(at), RequestError::Forged);
                 }
-                (at, Claim::new(datagram, &message))
+                (at, Claim::new(datagram, &message, self.engine.as_deref()))
             }
         };
         let privacy = self.engine.as_ref().and_then(|engine| engine.keys.privacy.as_ref());
@@ -496,21 +344,19 @@ impl Session {
     /// Learn which engine is there, and ask it what we wanted to know.
     fn meet<'a>(&mut self, now: Timestamp, at: usize, claim: &Claim, out: &mut Vec<u8>) -> Outcome<'a> {
         let Access::User(user) = &self.access else { return Outcome::Unexpected };
-        // RFC 3411 allows 5 to 32 bytes, and devices less.
-        if claim.engine_id.is_empty() || claim.engine_id.len() > 32 {
-            return self.trouble(Some(at), RequestError::Forged);
-        }
-        match &mut self.engine {
-            Some(engine) if engine.id == claim.engine_id => engine.doubted = false,
-            engine => {
+        match (&claim.stranger, &mut self.engine) {
+            (None, Some(engine)) => engine.doubted = false,
+            // RFC 3411 allows 5 to 32 bytes, and devices less.
+            (Some(id), engine) if (1..=32).contains(&id.len()) => {
                 *engine = Some(Box::new(Engine {
-                    id: claim.engine_id.clone(),
-                    keys: user.localize(&claim.engine_id),
+                    id: id.clone(),
+                    keys: user.localize(id),
                     clock: None,
                     hint: Clock::new(claim.boots, claim.time, now),
                     doubted: false,
                 }));
             }
+            _ => return self.trouble(Some(at), RequestError::Forged),
         }
         self.resend(now, at, out)
     }
@@ -543,7 +389,10 @@ impl Session {
     fn trouble<'a>(&mut self, at: Option<usize>, error: RequestError) -> Outcome<'a> {
         match at {
             Some(at) => self.outstanding[at].trouble = Some(error),
-            None => self.outstanding.iter_mut().for_each(|outstanding| outstanding.trouble = Some(error)),
+            // Whose answer it was is not known; what is known weighs more.
+            None => self.outstanding.iter_mut().for_each(|outstanding| {
+                outstanding.trouble.get_or_insert(error);
+            }),
         }
         match error {
             RequestError::Undecodable(error) => Outcome::Undecodable(error),
@@ -555,7 +404,7 @@ impl Session {
 impl Engine {
     /// Whether a message whose MAC was right is secured as this engine's must be, and recent.
     fn has_secured(&mut self, claim: &Claim, now: Timestamp) -> bool {
-        let as_agreed = claim.engine_id == self.id
+        let as_agreed = claim.stranger.is_none()
             && claim.auth == self.keys.auth.is_some()
             && claim.sealed.is_encrypted() == self.keys.privacy.is_some();
         as_agreed
@@ -576,7 +425,8 @@ impl Outstanding {
 
 /// What a version 3 message says of itself: owned, so that the datagram can be decrypted where it lies.
 struct Claim {
-    engine_id: Box<[u8]>,
+    /// Its engine, where it is not the one that we know.
+    stranger: Option<Box<[u8]>>,
     boots: u32,
     time: u32,
     auth: bool,
@@ -584,9 +434,10 @@ struct Claim {
 }
 
 impl Claim {
-    fn new(datagram: &[u8], message: &V3Message<'_>) -> Self {
+    fn new(datagram: &[u8], message: &V3Message<'_>, known: Option<&Engine>) -> Self {
+        let is_known = known.is_some_and(|engine| &*engine.id == message.usm.engine_id);
         Self {
-            engine_id: message.usm.engine_id.into(),
+            stranger: (!is_known).then(|| message.usm.engine_id.into()),
             boots: message.usm.boots,
             time: message.usm.time,
             auth: message.flags.auth,

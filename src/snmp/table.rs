@@ -10,20 +10,21 @@
 //! the frontier: memory does not grow with the table, no row is patched together from different moments,
 //! and since the frontier only moves forward, no device can keep a walk running in circles.
 
+mod column;
 mod pace;
 mod row;
 
 use std::sync::Arc;
 
+pub use self::column::ColumnEnd;
 pub use self::pace::Pace;
 pub use self::row::Row;
 
+use self::column::Column;
 use self::row::Cell;
-use super::ber::tag;
 use super::message::ErrorStatus;
 use super::oid::{Index, IndexRef, Oid};
 use super::session::{Request, RequestError, Response};
-use super::value::RawVarBind;
 
 /// What a walk reads: shared by all devices that are read alike.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,21 +51,6 @@ impl Default for Limits {
     fn default() -> Self {
         Self { rows: 100_000, requests: 100_000, reply_size: 1_400 }
     }
-}
-
-/// Why a column ended where it did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ColumnEnd {
-    /// Still being read (the walk ended early).
-    #[default]
-    Open,
-    /// The device has no more of it.
-    Complete,
-    /// A name did not follow the one before it: the rest is unknown.
-    NotIncreasing,
-    /// The device gives errors for it, even asked for it alone, and does so row after row: the rest is
-    /// unknown.
-    Unanswered,
 }
 
 /// How a walk ended.
@@ -123,30 +109,8 @@ pub struct TableWalk {
     end: Option<WalkEnd>,
 }
 
-#[derive(Debug, Default)]
-struct Column {
-    end: ColumnEnd,
-    /// It has told in this round what follows the frontier.
-    told: bool,
-    /// Nothing lies between the frontier and this row: not worth asking until the others come near.
-    ahead: Option<Index>,
-    /// It would not tell, in this round: what it has in the next row is unknown.
-    skipped: bool,
-    /// How often that was so.
-    skips: u8,
-    /// A binding in its place could not be read.
-    unreadable: bool,
-    /// Its part of the round, in order.
-    cells: Vec<Cell>,
-    /// How many of them are handed out.
-    given: usize,
-}
-
 /// Requests in a row that may fail before a walk that was once answered gives up.
 const MOST_FAILURES: usize = 3;
-
-/// Rows in which a column may be passed over before it is given up.
-const MOST_SKIPS: u8 = 8;
 
 /// Bytes of a reply besides bindings: message header, community, security parameters.
 const REPLY_OVERHEAD: usize = 80;
@@ -161,7 +125,8 @@ impl TableWalk {
             cells: vec![None; columns.len()],
             frontier: IndexRef::EMPTY.to_owned(),
             asked: Vec::new(),
-            names: Vec::new(),
+            // What precedes a scalar instance is its object's name.
+            names: plan.scalars.iter().map(|scalar| scalar.parent().unwrap_or_else(|| scalar.clone())).collect(),
             repetitions: 0,
             waiting: false,
             without_bulk: false,
@@ -299,8 +264,7 @@ impl TableWalk {
         self.repetitions = if self.asks_next() { 1 } else { (budget / self.asked.len().max(1)).max(1) };
 
         let Self { plan, asked, names, columns, frontier, .. } = self;
-        names.clear();
-        names.extend(plan.scalars.iter().map(|scalar| scalar.parent().unwrap_or_else(|| scalar.clone())));
+        names.truncate(plan.scalars.len());
         asked.retain(|at| match plan.columns[*at].join(frontier.as_ref()) {
             Ok(name) => {
                 names.push(name);
@@ -515,53 +479,6 @@ impl TableWalk {
         }
         self.scalars.fill(None);
         self.pdus = 0;
-    }
-}
-
-impl Column {
-    /// A binding in this column's place.
-    fn take(&mut self, found: RawVarBind<'_>, name: &Oid, frontier: &Index, list: &[u8], base: usize) {
-        if self.end != ColumnEnd::Open {
-            return;
-        }
-        let exception =
-            matches!(found.value.first(), Some(&tag::NO_SUCH_OBJECT | &tag::NO_SUCH_INSTANCE | &tag::END_OF_MIB_VIEW));
-        let index = found.name.strip_prefix(name.as_ref()).filter(|_| !exception);
-        let Some(index) = index else {
-            // What lies behind a column's last row is another column.
-            self.end = ColumnEnd::Complete;
-            return;
-        };
-        // All cells of a column in a round come from one PDU.
-        let before = self.cells.last().map_or(frontier.as_ref(), |cell| cell.index_in(list, base));
-        match index.cmp(&before) {
-            std::cmp::Ordering::Greater => self.cells.push(Cell::new(list, base, index.as_bytes(), found.value)),
-            // The same again is no harm where something else follows.
-            std::cmp::Ordering::Equal => (),
-            std::cmp::Ordering::Less => self.end = ColumnEnd::NotIncreasing,
-        }
-    }
-
-    /// The PDU is read: a column that was told of and did not move never will.
-    fn settle(&mut self) {
-        self.told = true;
-        let unreadable = std::mem::take(&mut self.unreadable);
-        if self.end == ColumnEnd::Open && self.cells.is_empty() {
-            if unreadable {
-                self.skip();
-            } else {
-                self.end = ColumnEnd::NotIncreasing;
-            }
-        }
-    }
-
-    /// It cannot be had: go on without it for a row, but not for ever.
-    fn skip(&mut self) {
-        (self.told, self.skipped) = (true, true);
-        self.skips += 1;
-        if self.skips > MOST_SKIPS {
-            self.end = ColumnEnd::Unanswered;
-        }
     }
 }
 

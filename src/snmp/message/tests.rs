@@ -343,6 +343,8 @@ proptest! {
         let prefix: &[u8] = [&[][..], &[0x30, 0x82, 1, 0, 2, 1, 1, 4, 0, 0xa2], &[0x30, 0x7f, 2, 1, 3, 0x30]][lead];
         bytes.splice(..0, prefix.iter().copied());
         read_all(&bytes);
+        // What a wrong key decrypts to.
+        let _ = ScopedPdu::decode(&bytes);
     }
 }
 

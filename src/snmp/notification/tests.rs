@@ -13,7 +13,7 @@ const LINK_DOWN: &str = "1.3.6.1.6.3.1.1.5.3";
 const IF_INDEX: &str = "1.3.6.1.2.1.2.2.1.1.7";
 
 fn own_engine() -> LocalEngine {
-    LocalEngine { id: [0x80, 0, 0x7f, 0xd9, 5, 1, 2, 3].into(), boots: 2, started: at(-1_000) }
+    LocalEngine { id: [0x80, 0, 0x7e, 0xd9, 5, 1, 2, 3].into(), boots: 2, started: at(-1_000) }
 }
 
 fn receiver(accesses: Vec<Access>) -> Receiver {

@@ -1,10 +1,13 @@
 //! Conversations with an agent of ours, in virtual time.
 
+use std::time::Duration;
+
 use proptest::prelude::*;
 
 use super::*;
+use crate::fabric::Secret;
 use crate::snmp::proving::{self, AUTHS, PRIVS, agent, at, engine, objects, oid, user, user_named, v2c};
-use crate::snmp::{Agent, AuthProtocol, LocalEngine, PrivProtocol};
+use crate::snmp::{Agent, AuthProtocol, LocalEngine, Oid, PrivProtocol};
 
 const PATIENCE: Patience = Patience { timeout: Duration::from_secs(2), retries: 2 };
 

@@ -29,7 +29,7 @@ impl LocalEngine {
     /// An engine id of the octets format (RFC 3411 §5, SnmpEngineID) from random bytes. The enterprise
     /// number is the one that RFC 5612 reserves for documentation: we have none of our own.
     pub fn id_from_random(random: u64) -> Box<[u8]> {
-        let mut id = vec![0x80, 0, 0x7f, 0xd9, 5];
+        let mut id = vec![0x80, 0, 0x7e, 0xd9, 5];
         id.extend_from_slice(&random.to_be_bytes());
         id.into()
     }
