@@ -35,3 +35,6 @@ pub use session::{Access, Expired, Outcome, Patience, Request, RequestError, Req
 pub use table::{Limits, Pace, Progress, Row, TablePlan, TableWalk};
 pub use usm::{LocalEngine, UserKeys};
 pub use value::{Value, VarBind, VarBindIter, VarBinds};
+
+#[cfg(test)]
+mod proving;
