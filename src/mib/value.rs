@@ -184,6 +184,18 @@ mod tests {
         assert_eq!(clean(b"\0\0"), "");
     }
 
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(300))]
+        #[test]
+        fn any_octets_become_a_short_line(octets in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..600)) {
+            let text = clean(&octets);
+            proptest::prop_assert!(!text.chars().any(char::is_control) && text.chars().count() <= 255);
+            proptest::prop_assert!(phys_address(&octets).len() <= 32);
+            let value = Value::OctetString(&octets);
+            let _ = (counter(&value, Bits64), number(&value));
+        }
+    }
+
     #[test]
     fn mac_addresses_in_text() {
         assert_eq!(phys_address(b"00:1b:21:0A:ff:07"), [0, 0x1b, 0x21, 0x0a, 0xff, 7]);

@@ -129,3 +129,29 @@ fn nobody_sees_half_a_file() {
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "whole");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(300))]
+    #[test]
+    fn any_value_can_be_masked_and_written(
+        oid in proptest::collection::vec(proptest::prelude::any::<u32>(), 2..20),
+        root in 0usize..6,
+        octets in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..40),
+    ) {
+        const ROOTS: [&[u32]; 6] = [
+            &[1, 3, 6, 1, 2, 1, 4, 20, 1, 1],
+            &[1, 3, 6, 1, 2, 1, 4, 34, 1, 3],
+            &[1, 0, 8802, 1, 1, 2, 1, 3, 8, 1],
+            &[1, 0, 8802, 1, 1, 2, 1, 4, 2, 1],
+            &[1, 3, 6, 1, 4, 1],
+            &[1, 3],
+        ];
+        let oid: Vec<u32> = ROOTS[root].iter().copied().chain(oid).collect();
+        let lines = Lines::from([(oid, Line { tag: 4, value: Recorded::Octets(octets) })]);
+        let masked = Mask::new(&Credentials::Community(Secret::new("hush-hush"))).apply(lines);
+        let mut out = Vec::new();
+        write(&mut out, &masked).unwrap();
+        let lines = out.iter().filter(|octet| **octet == b'\n').count();
+        proptest::prop_assert_eq!(lines, masked.len());
+    }
+}

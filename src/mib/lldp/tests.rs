@@ -159,3 +159,39 @@ fn indexes_that_are_no_indexes() {
     assert_eq!(local_address(&[1, 4, 0, 0, 0, 0]), None, "unspecified");
     assert_eq!(local_address(&[1, 5, 10, 0, 0, 1, 0]), Some("10.0.0.1".parse().unwrap()), "a closing NUL");
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(300))]
+    #[test]
+    fn any_index_is_read_or_refused(index in proptest::collection::vec(proptest::prelude::any::<u32>(), 0..24)) {
+        let _ = (RemoteIndex::parse(&index), remote_address(&index), local_address(&index));
+    }
+
+    /// Whatever ports and interfaces a device claims to have.
+    #[test]
+    fn a_port_has_an_interface_of_the_device_or_none(
+        names in proptest::collection::vec("(a|b|1|2|)", 1..6),
+        claims in proptest::collection::btree_map(0u32..8, ("(a|b|1|2|)", 0u8..9), 0..6),
+    ) {
+        let inventory: Vec<Arc<InterfaceInfo>> = names
+            .iter()
+            .enumerate()
+            .map(|(at, name)| Arc::new(InterfaceInfo {
+                if_name: format!("{name}#{at}").into(),
+                if_index: at as u32,
+                if_descr: name.clone(),
+                ..InterfaceInfo::default()
+            }))
+            .collect();
+        let ports: BTreeMap<u32, LocalPort> = claims
+            .into_iter()
+            .map(|(number, (id, subtype))| (number, LocalPort { subtype, id: id.into_bytes(), descr: String::new() }))
+            .collect();
+        let joined = LocalPorts::join(&ports, &inventory);
+        for number in ports.keys() {
+            if let Some(name) = joined.interface(*number) {
+                proptest::prop_assert!(inventory.iter().any(|info| info.if_name == *name));
+            }
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! What is learned of a device between polls: its inventory and its neighbours, walked step by step.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{ALL, Device, Wanted};
+use crate::collect::clock;
+use crate::collect::snmp::client::reason;
+use crate::collect::snmp::facts::{self, AskError};
+use crate::collect::snmp::schedule::Ticks;
+use crate::collect::snmp::stats::{add, count};
+use crate::collect::snmp::walks::{Step, Table, Walk};
+use crate::fabric::{Reading, Timestamp};
+use crate::mib::interfaces::{self, InterfaceRows};
+use crate::mib::lldp::{self, LocalPorts};
+use crate::mib::plan::PollPlan;
+use crate::mib::{Column, system};
+use crate::snmp::TablePlan;
+use crate::snmp::table::WalkEnd;
+
+/// How often the inventory is read where nothing tells of a change.
+pub(super) const INVENTORY_EVERY: Duration = Duration::from_secs(60);
+/// How often neighbours are.
+pub(super) const NEIGHBORS_EVERY: Duration = Duration::from_secs(30);
+/// Least time between two inventories that a poll asks for; doubled while they find nothing new.
+pub(super) const INVENTORY_AGAIN: Duration = Duration::from_secs(5);
+
+impl Device {
+    /// One step of the walk under way, or the first of the next.
+    pub(super) async fn walk(&mut self) {
+        let now = clock::now();
+        if self.walk.is_none() && self.queue.is_empty() {
+            if self.inventory_at <= now {
+                self.inventory_at = now + INVENTORY_EVERY;
+                self.neighbors_at = now + NEIGHBORS_EVERY;
+                self.queue.extend(ALL);
+            } else if self.neighbors_at <= now {
+                self.neighbors_at = now + NEIGHBORS_EVERY;
+                self.queue.extend([Wanted::Remotes, Wanted::RemoteAddresses]);
+            }
+        }
+        let Some(client) = &mut self.client else { return };
+        let Some((wanted, mut walk)) = self.walk.take().or_else(|| {
+            let wanted = *self.queue.front()?;
+            let table = match wanted {
+                Wanted::Facts => return None,
+                Wanted::Interfaces => Table::interfaces(),
+                Wanted::LocalPorts => Table::LocalPorts(BTreeMap::new()),
+                Wanted::LocalAddresses => Table::LocalAddresses(Vec::new()),
+                Wanted::Remotes => Table::Remotes(BTreeMap::new()),
+                Wanted::RemoteAddresses => Table::RemoteAddresses(Vec::new()),
+            };
+            self.queue.pop_front();
+            Some((wanted, Walk::new(table, self.pace)))
+        }) else {
+            if self.queue.pop_front() == Some(Wanted::Facts) {
+                match facts::ask(client).await {
+                    Ok(facts) => self.identified(facts),
+                    Err(AskError::Request(error)) => self.walk_failed(WalkEnd::Failed(error)),
+                    Err(denied) => self.failed(denied.reason()),
+                }
+            }
+            return;
+        };
+        match walk.step(client, &self.shared.stats).await {
+            Step::More => self.walk = Some((wanted, walk)),
+            Step::Failed(end) => self.walk_failed(end),
+            Step::Done { whole } => {
+                self.pace = walk.pace();
+                self.learned(walk.table, whole).await;
+            }
+        }
+    }
+
+    /// A walk broke off: what was known before stands.
+    fn walk_failed(&mut self, end: WalkEnd) {
+        count(&self.shared.stats.walks_failed);
+        self.queue.clear();
+        let now = clock::now();
+        match end {
+            WalkEnd::Failed(error) if self.table_plan.is_none() => self.failed(reason(&error)),
+            // A poll tells whether it is dead or only does not like to be walked.
+            WalkEnd::Failed(_) => _ = self.look.want(now),
+            _ => tracing::warn!(device = %self.id, ?end, "a table of this device has no end"),
+        }
+        if self.table_plan.is_none() {
+            self.inventory_at = now + INVENTORY_EVERY;
+        }
+    }
+
+    async fn learned(&mut self, table: Table, whole: bool) {
+        let now = clock::now();
+        match table {
+            Table::Interfaces(rows) => self.learned_interfaces(now, rows, whole).await,
+            Table::LocalPorts(rows) => self.port_rows = rows,
+            Table::LocalAddresses(addresses) => {
+                self.addresses = addresses;
+                self.ports = LocalPorts::join(&self.port_rows, &self.inventory);
+                self.emit_identity(now);
+            }
+            Table::Remotes(rows) => {
+                if whole {
+                    self.remotes = rows;
+                } else {
+                    // A row that was not reached is not a neighbour that is gone.
+                    self.remotes.extend(rows);
+                }
+            }
+            Table::RemoteAddresses(addresses) => {
+                let (neighbors, unusable) = lldp::neighbors(&self.remotes, &addresses, &self.ports);
+                count(&self.shared.stats.neighbor_tables);
+                add(&self.shared.stats.neighbors_unusable, unusable);
+                self.shared.emit(&self.id, now, None, Reading::Neighbors(neighbors));
+            }
+        }
+    }
+
+    async fn learned_interfaces(&mut self, now: Timestamp, mut rows: InterfaceRows, whole: bool) {
+        count(&self.shared.stats.inventories);
+        let before = self.rows.take();
+        if !whole && let Some(before) = &before {
+            // A column ended before the table did: what it did not reach is not gone.
+            for (index, row) in before {
+                rows.entry(*index).or_insert_with(|| row.clone());
+            }
+        }
+        if self.optional.is_none()
+            && let Some(client) = &mut self.client
+        {
+            match facts::ask_optional_columns(client).await {
+                Ok(columns) => self.optional = Some(columns),
+                Err(error) => return self.walk_failed(WalkEnd::Failed(error)),
+            }
+        }
+        let inventory = interfaces::inventory(&rows);
+        let changed = inventory != self.inventory;
+        self.inventory_again = if changed { INVENTORY_AGAIN } else { (self.inventory_again * 2).min(INVENTORY_EVERY) };
+        let has = |column: &Column| self.optional.as_ref().is_none_or(|columns| columns.contains(column));
+        self.plan = PollPlan::learn(&rows, before.as_ref(), &inventory, has);
+        self.rows = Some(rows);
+        self.inventory = inventory;
+
+        self.scalars = self.facts.as_ref().map(|facts| facts.change_scalars.clone()).unwrap_or_default();
+        let scalars = [system::SYS_UP_TIME].iter().chain(&self.scalars).map(Column::object_id).collect();
+        let columns = self.plan.columns().iter().map(Column::object_id).collect();
+        let table_plan = TablePlan { scalars, columns };
+        if self.table_plan.as_deref() != Some(&table_plan) {
+            // Values by place: they mean something else in another plan.
+            self.last_changes.clear();
+            self.table_plan = Some(Arc::new(table_plan));
+        }
+        self.ports = LocalPorts::join(&self.port_rows, &self.inventory);
+        self.emit_identity(now);
+        self.shared.emit(&self.id, now, None, Reading::Inventory(self.inventory.clone()));
+        if self.ticks.is_none() {
+            // The first poll at once, the next at the device's own time.
+            let from = now + self.target.interval / 2;
+            self.ticks = Some(Ticks::new(self.shared.origin, self.nth, self.target.interval, from));
+            self.look.want(now);
+        } else if changed {
+            self.look.want(now);
+        }
+    }
+}
