@@ -281,6 +281,9 @@ fn one_end_alone_and_the_operator_are_told_apart() {
     let mut world = World::new();
     world.set("leaf1", "spine1", OperStatus::Down);
     let (found, _) = world.found();
+    assert!(found[LINK].evidence.cause.starts_with("leaf1:spine1 lost it just now, spine1:leaf1 has yet to tell"));
+    world.now = world.now + Duration::from_secs(10);
+    let (found, _) = world.found();
     assert!(found[LINK].evidence.cause.starts_with("Only leaf1:spine1 lost it, spine1:leaf1 says up"));
     world.port("leaf1", "spine1").admin_status = AdminStatus::Down;
     world.set("spine1", "leaf1", OperStatus::Down);
