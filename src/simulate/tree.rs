@@ -1,6 +1,5 @@
 //! What one agent has to tell: instances in order, each a fixed value or a number that moves.
 
-use std::cmp::Ordering;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{self, AtomicU64};
@@ -76,7 +75,7 @@ pub struct Tree {
 impl Tree {
     /// From instances in any order; of two with one name the first counts.
     pub fn new(mut entries: Vec<(Oid, Cell)>) -> Self {
-        entries.sort_by(|(one, _), (other, _)| compare(one.as_ref(), other.as_ref()));
+        entries.sort_by(|(one, _), (other, _)| one.as_ref().cmp(&other.as_ref()));
         entries.dedup_by(|(later, _), (earlier, _)| later.as_bytes() == earlier.as_bytes());
         Self { entries }
     }
@@ -92,13 +91,9 @@ impl Tree {
     }
 }
 
-fn compare(one: OidRef<'_>, other: OidRef<'_>) -> Ordering {
-    one.arcs().cmp(other.arcs())
-}
-
 impl ObjectTree for Tree {
     fn get(&self, name: OidRef<'_>) -> Value<'_> {
-        match self.entries.binary_search_by(|(oid, _)| compare(oid.as_ref(), name)) {
+        match self.entries.binary_search_by(|(oid, _)| oid.as_ref().cmp(&name)) {
             Ok(at) => self.entries[at].1.value().unwrap_or(Value::NoSuchInstance),
             // The object exists if a neighbour in order shares the column, that is all but the last arc.
             Err(at) => {
@@ -112,8 +107,20 @@ impl ObjectTree for Tree {
     }
 
     fn next(&self, name: OidRef<'_>) -> Option<VarBind<'_>> {
-        let after = self.entries.partition_point(|(oid, _)| compare(oid.as_ref(), name) != Ordering::Greater);
-        self.entries[after..].iter().find_map(|(oid, cell)| Some(VarBind { name: oid.as_ref(), value: cell.value()? }))
+        self.next_in_run(name, &mut 0)
+    }
+
+    fn next_in_run(&self, name: OidRef<'_>, place: &mut usize) -> Option<VarBind<'_>> {
+        // A walk goes on where it was; only its first step looks for its place.
+        let after = match self.entries.get(*place) {
+            Some((last, _)) if last.as_ref() == name => *place + 1,
+            _ => self.entries.partition_point(|(oid, _)| oid.as_ref() <= name),
+        };
+        self.entries.iter().enumerate().skip(after).find_map(|(at, (oid, cell))| {
+            let value = cell.value()?;
+            *place = at;
+            Some(VarBind { name: oid.as_ref(), value })
+        })
     }
 }
 
