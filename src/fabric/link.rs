@@ -68,6 +68,11 @@ impl LinkId {
         Self(format!("{a} - {b}").into())
     }
 
+    /// The cable in a port whose far end nobody names: `leaf1:h1-1 - ?`.
+    pub fn to_nobody(near: &InterfaceId) -> Self {
+        Self(format!("{near} - ?").into())
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0

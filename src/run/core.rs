@@ -158,7 +158,10 @@ impl Core {
         }
         for &slot in &changes.interfaces {
             let Some(state) = self.table.interface_at(slot) else { continue };
-            self.topology.learn_status(now, &state.id, state.oper_status);
+            // Before the first poll its status is unknown, which is no reading.
+            if matches!(sample.reading, Reading::Poll(_) | Reading::Event { .. }) {
+                self.topology.learn_status(now, &state.id, state.oper_status);
+            }
             let link = self.topology.link_at(&state.id).map(|link| link.id.clone());
             let seen = link.as_ref().and_then(|id| self.topology.link_state(now, id, view!(self.table)));
             let verdicts = self.detectors.interface(now, &state, seen.as_ref());

@@ -32,9 +32,7 @@ impl Link {
     pub(super) fn to_nobody(port: &InterfaceId, known_since: Timestamp) -> Self {
         let near = LinkEnd { interface: port.clone(), watched: true };
         let far = LinkEnd { interface: InterfaceId::new(NOBODY, NOBODY), watched: false };
-        let id = LinkId::new(&near.interface, &far.interface);
-        let (a, b) = if near.interface <= far.interface { (near, far) } else { (far, near) };
-        Self { id, a, b, known_since, heard_at: None, missing_since: None }
+        Self { id: LinkId::to_nobody(port), a: near, b: far, known_since, heard_at: None, missing_since: None }
     }
 }
 
