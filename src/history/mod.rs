@@ -51,7 +51,7 @@ const BLOCK_ROWS: usize = 720;
 const BLOCK_SPAN_US: u64 = 7_200_000_000;
 /// The columns that all interfaces of a device share: when a row was read,
 const BLOCK_TIME: u8 = 0;
-/// how long before it the device had been polled, milliseconds,
+/// how long before it its interfaces had been polled, milliseconds,
 const BLOCK_LAG: u8 = 1;
 /// and sysUpTime.
 const BLOCK_UPTIME: u8 = 2;

@@ -16,6 +16,7 @@ use super::engine::{
     Engine, StoreError, block_key, device_name_key, head_key, head_key_parts, id_value, interface_name_key,
 };
 use super::row::RowReader;
+use super::writer::QUIET_US;
 use super::{BLOCK_LAG, BLOCK_SPAN_US, BLOCK_TIME, BLOCK_UPTIME, Damaged};
 use crate::fabric::{Counter, InterfaceId, Uptime};
 
@@ -27,8 +28,6 @@ const GAP_INTERVALS: u64 = 3;
 const GAP_SLACK_MS: u64 = 500;
 /// How many lags before and after a row its usual interval is taken from.
 const LAGS_BESIDE: usize = 5;
-/// An interface may be missing from so many rows between two readings.
-const MISSING_ROWS: usize = 2;
 
 /// Rates of one interface over time, one column per quantity. A point that is not known is null.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -108,12 +107,12 @@ const QUANTITIES: [Quantity; 6] = [
     Quantity { needed: &[], others: &[Counter::OutDiscards, Counter::OutErrors], factor: 1.0 },
 ];
 
-/// What is read of one row for one interface.
+/// What a row says of one interface.
 pub(super) struct Reading {
     pub(super) time: u64,
     lag_ms: Option<u64>,
     uptime: Option<Uptime>,
-    pub(super) cells: Option<Cells>,
+    pub(super) cells: Cells,
 }
 
 /// Answer from the store.
@@ -130,7 +129,7 @@ pub(super) fn interface(
     Ok(sums.finish())
 }
 
-/// Hand over the rows of an interface from a little before `from` to a little after `to`, a block at a time.
+/// Hand over the readings of an interface from a little before `from` to a little after `to`, a block at a time.
 pub(super) fn walk(
     engine: &Engine,
     id: &InterfaceId,
@@ -159,12 +158,9 @@ pub(super) fn walk(
         for guard in snapshot.range(&partition.keyspace, shared) {
             let (key, shared) = guard.into_inner()?;
             let start = key.last_chunk::<8>().map(|start| u64::from_be_bytes(*start)).ok_or(Damaged("short key"))?;
-            let Some(own) = snapshot.get(&partition.keyspace, block_key(device, interface, start))? else {
-                // A whole block without it: not a neighbour of what comes next.
-                take(&[]);
-                continue;
-            };
-            take(&block_rows(&shared, &own)?);
+            if let Some(own) = snapshot.get(&partition.keyspace, block_key(device, interface, start))? {
+                take(&block_rows(&shared, &own)?);
+            }
         }
     }
 
@@ -172,19 +168,17 @@ pub(super) fn walk(
     for guard in snapshot.range(&engine.head, head_key(device, earliest)..=head_key(device, latest)) {
         let (key, value) = guard.into_inner()?;
         let mut reader = RowReader::new(&value)?;
-        let mut reading = Reading {
-            time: head_key_parts(&key)?.1,
-            lag_ms: reader.head.lag_ms,
-            uptime: reader.head.uptime,
-            cells: None,
-        };
         while let Some((id, entry)) = reader.next_entry()? {
             if id == interface {
-                reading.cells = Some(entry.cells()?);
+                rows.push(Reading {
+                    time: head_key_parts(&key)?.1,
+                    lag_ms: reader.head.lag_ms,
+                    uptime: reader.head.uptime,
+                    cells: entry.cells()?,
+                });
                 break;
             }
         }
-        rows.push(reading);
     }
     take(&rows);
     Ok(())
@@ -209,23 +203,24 @@ fn block_rows(shared: &[u8], own: &[u8]) -> Result<Vec<Reading>, StoreError> {
                 cells.set(column.id, value);
             }
         }
+        if cells.mask == 0 {
+            continue;
+        }
         readings.push(Reading {
             time: of(BLOCK_TIME, row).ok_or(Damaged("a row without its time"))?,
             lag_ms: of(BLOCK_LAG, row),
             uptime: of(BLOCK_UPTIME, row).and_then(|ticks| u32::try_from(ticks).ok()).map(Uptime),
-            cells: (cells.mask != 0).then_some(cells),
+            cells,
         });
     }
     Ok(readings)
 }
 
-/// The last reading of the interface, and what was seen of the device since.
+/// The reading before.
 struct Before {
     time: u64,
     uptime: Option<Uptime>,
     cells: Cells,
-    missed_rows: usize,
-    gap: bool,
 }
 
 /// One column under construction: known amount and known time per step.
@@ -262,39 +257,29 @@ impl Sums {
         Ok(Self { from_us, to_us, step_us, before: None, recent_lags_ms: VecDeque::new(), quantities })
     }
 
-    /// Rows in order of time, following those taken before.
+    /// Readings in order of time, following those taken before.
     fn take(&mut self, rows: &[Reading]) {
-        if rows.is_empty() {
-            // Where rows of the device lie between without this interface, nothing may be drawn across.
-            if let Some(before) = &mut self.before {
-                before.missed_rows = MISSING_ROWS + 1;
-            }
-        }
         for (at, row) in rows.iter().enumerate() {
-            if let Some(before) = &mut self.before {
-                let lag_ms = row.lag_ms.unwrap_or_else(|| row.time.saturating_sub(before.time) / 1_000);
-                before.gap |= lag_ms > longest_lag_ms(usual_lag_ms(&self.recent_lags_ms, &rows[at..]));
-                if row.cells.is_none() {
-                    before.missed_rows += 1;
-                }
+            let usual_ms = usual_lag_ms(&self.recent_lags_ms, &rows[at..]);
+            if let Some(before) = self.before.take() {
+                self.pair(&before, row, longest_lag_ms(usual_ms));
             }
             if let Some(lag_ms) = row.lag_ms {
                 self.recent_lags_ms.truncate(LAGS_BESIDE - 1);
                 self.recent_lags_ms.push_front(lag_ms);
             }
-            let Some(cells) = row.cells else { continue };
-            if let Some(before) = self.before.take() {
-                self.pair(&before, row, &cells);
-            }
-            self.before = Some(Before { time: row.time, uptime: row.uptime, cells, missed_rows: 0, gap: false });
+            self.before = Some(Before { time: row.time, uptime: row.uptime, cells: row.cells });
         }
     }
 
-    fn pair(&mut self, before: &Before, row: &Reading, cells: &Cells) {
-        if row.time <= before.time || row.time <= self.from_us || before.time >= self.to_us {
+    fn pair(&mut self, before: &Before, row: &Reading, longest_lag_ms: u64) {
+        let Reading { time, lag_ms, cells, .. } = row;
+        if *time <= before.time || *time <= self.from_us || before.time >= self.to_us {
             return;
         }
-        if before.gap || before.missed_rows > MISSING_ROWS {
+        // What did not move was not kept each time, and what the writer forgot it cannot tell the lag of.
+        let apart_ms = (time - before.time) / 1_000;
+        if lag_ms.unwrap_or(apart_ms) > longest_lag_ms || apart_ms > (QUIET_US / 1_000).saturating_add(longest_lag_ms) {
             return;
         }
         if before.cells.get(DISCONTINUITY) != cells.get(DISCONTINUITY) {
@@ -303,7 +288,7 @@ impl Sums {
         let Some(seconds) = device_seconds(before, row) else { return };
         for (quantity, amounts) in QUANTITIES.iter().zip(&mut self.quantities) {
             let Some(delta) = quantity.delta(&before.cells, cells) else { continue };
-            spread(amounts, self.from_us, self.to_us, self.step_us, (before.time, row.time), delta / seconds);
+            spread(amounts, self.from_us, self.to_us, self.step_us, (before.time, *time), delta / seconds);
         }
     }
 
@@ -357,7 +342,7 @@ fn longest_lag_ms(usual_ms: u64) -> u64 {
     usual_ms.saturating_mul(GAP_INTERVALS).saturating_add(GAP_SLACK_MS)
 }
 
-/// The median lag around a row: the interval that the device is polled at there.
+/// The median lag around a reading: the interval that the interface is polled at there.
 fn usual_lag_ms(before: &VecDeque<u64>, from_here: &[Reading]) -> u64 {
     let mut lags = [0; 2 * LAGS_BESIDE + 1];
     let mut count = 0;

@@ -15,8 +15,8 @@ use super::row::{self, RowHead, RowReader};
 use super::{BLOCK_LAG, BLOCK_ROWS, BLOCK_SPAN_US, BLOCK_TIME, BLOCK_UPTIME, Settings};
 use crate::fabric::{DeviceId, InterfacePoll, Timestamp, Uptime};
 
-/// A poll in which nothing moved is kept all the same when the last kept one is this old.
-const QUIET_US: u64 = 30_000_000;
+/// What did not move is kept all the same when it was last kept so long ago.
+pub(super) const QUIET_US: u64 = 30_000_000;
 /// How many values the sealing of a block may hold in memory at a time (16 bytes each).
 const SEAL_VALUES: usize = 1 << 18;
 /// Into how many partitions the retention and the disk budget are cut: what is forgotten at a time.
@@ -34,16 +34,23 @@ pub(super) enum Appended {
 /// What the writer remembers of a device. What it does not, it finds in the store.
 struct Device {
     id: u32,
-    /// By name: id, and fingerprint of the cells last kept.
-    interfaces: HashMap<Arc<str>, (u32, u64)>,
+    interfaces: HashMap<Arc<str>, Interface>,
     last_interface_id: u32,
-    /// Rows in the head, and the time of the oldest.
+    /// Rows in the head, and the times of the oldest and the newest.
     rows: usize,
     first: u64,
-    /// Time of the last row kept.
-    kept_at: Option<u64>,
-    /// Time of the last poll, kept or not.
+    last: Option<u64>,
+}
+
+/// A large device answers a poll in many parts, each with a time of its own and a row of its own. So what is remembered
+/// of time is remembered of an interface, and not of its device.
+struct Interface {
+    id: u32,
+    /// Of the cells last read.
+    fingerprint: u64,
+    /// Time of the last reading, and of the last that was kept.
     polled_at: Option<u64>,
+    kept_at: Option<u64>,
 }
 
 /// The one writer of a store.
@@ -94,24 +101,21 @@ impl Writer {
         }
         let Some(state) = self.devices.get_mut(device) else { return Ok(Appended::Quiet) };
 
-        let lag_us = state.polled_at.and_then(|before| time.checked_sub(before));
-        state.polled_at = Some(time);
-        let mut moved = state.kept_at.is_none_or(|kept_at| time.abs_diff(kept_at) >= QUIET_US);
+        // Parts that came within one microsecond are rows all the same.
+        let time = if state.last == Some(time) { time + 1 } else { time };
+        let mut moved = false;
+        let mut lag_us = None;
         let mut cells = Vec::with_capacity(polls.len());
         for poll in polls {
             let now = Cells::of(poll);
             let fingerprint = now.fingerprint();
-            let id = match state.interfaces.get_mut(&poll.if_name) {
-                Some((id, before)) => {
-                    moved |= *before != fingerprint;
-                    *before = fingerprint;
-                    *id
-                }
+            let interface = match state.interfaces.get_mut(&poll.if_name) {
+                Some(interface) => interface,
                 None => {
-                    moved = true;
                     let key = interface_name_key(state.id, &poll.if_name);
-                    let id = match self.engine.names.get(&key)? {
-                        Some(value) => id_value(&value)?,
+                    let (id, polled_at) = match self.engine.names.get(&key)? {
+                        // Forgotten by us: it was not looked at later than the device was.
+                        Some(value) => (id_value(&value)?, state.last),
                         None => {
                             state.last_interface_id += 1;
                             batch.insert(&self.engine.names, key, state.last_interface_id.to_be_bytes());
@@ -120,17 +124,27 @@ impl Writer {
                                 last_id_key(state.id),
                                 state.last_interface_id.to_be_bytes(),
                             );
-                            state.last_interface_id
+                            (state.last_interface_id, None)
                         }
                     };
-                    state.interfaces.insert(poll.if_name.clone(), (id, fingerprint));
-                    id
+                    let unread = Interface { id, fingerprint, polled_at, kept_at: None };
+                    state.interfaces.entry(poll.if_name.clone()).or_insert(unread)
                 }
             };
-            cells.push((id, now));
+            moved |= interface.fingerprint != fingerprint
+                || interface.kept_at.is_none_or(|kept_at| time.abs_diff(kept_at) >= QUIET_US);
+            // One that was away for longer than the others makes the row late: no rate is drawn across.
+            lag_us = lag_us.max(interface.polled_at.and_then(|before| time.checked_sub(before)));
+            (interface.fingerprint, interface.polled_at) = (fingerprint, Some(time));
+            cells.push((interface.id, now));
         }
         if !moved {
             return Ok(Appended::Quiet);
+        }
+        for poll in polls {
+            if let Some(interface) = state.interfaces.get_mut(&poll.if_name) {
+                interface.kept_at = Some(time);
+            }
         }
 
         let full = state.rows >= BLOCK_ROWS || (state.rows > 0 && time.abs_diff(state.first) >= BLOCK_SPAN_US);
@@ -146,15 +160,15 @@ impl Writer {
         if let Some(state) = self.devices.get_mut(device) {
             if full {
                 state.rows = 0;
-                let present: BTreeSet<u32> = cells.iter().map(|(id, _)| *id).collect();
                 // Names that come and go (containers' veths) must not pile up here.
-                state.interfaces.retain(|_, (id, _)| present.contains(id));
+                let first = state.first;
+                state.interfaces.retain(|_, interface| interface.polled_at.is_some_and(|at| at >= first));
             }
             if state.rows == 0 || time < state.first {
                 state.first = time;
             }
             state.rows += 1;
-            state.kept_at = Some(time);
+            state.last = Some(time);
         }
         Ok(Appended::Kept)
     }
@@ -247,7 +261,7 @@ impl Writer {
             rows += 1;
             last = Some(time);
         }
-        Ok(Device { id, interfaces: HashMap::new(), last_interface_id, rows, first, kept_at: None, polled_at: last })
+        Ok(Device { id, interfaces: HashMap::new(), last_interface_id, rows, first, last })
     }
 
     /// Turn the rows of a device's head into blocks, in one atomic step.
