@@ -230,6 +230,8 @@ fn if_type_of(link: &Link) -> u32 {
         (_, "vxlan" | "geneve" | "gretap" | "ip6gretap" | "wireguard") => if_type::TUNNEL,
         // Ethernet in form only: no capacity, no cable.
         (_, "tun" | "dummy" | "ifb" | "nlmon" | "netdevsim") => if_type::PROP_VIRTUAL,
+        // The host's end of a container's or a virtual machine's cable: it comes and goes with that, and nobody pulls it.
+        (_, "veth") if link.enslaved => if_type::PROP_VIRTUAL,
         (LinkLayerType::Ether, _) => if_type::ETHERNET_CSMACD,
         (LinkLayerType::Loopback, _) => if_type::SOFTWARE_LOOPBACK,
         (LinkLayerType::Ppp, _) => if_type::PPP,
@@ -312,6 +314,7 @@ mod tests {
             state: if up { State::Up } else { State::Down },
             kind: String::new(),
             stacked: false,
+            enslaved: false,
             stats: Some(Stats64::default()),
         }
     }
@@ -396,6 +399,8 @@ mod tests {
         ] {
             assert_eq!(if_type_of(&Link { layer, kind: kind.into(), ..link(1, "a", true) }), want, "{layer:?} {kind}");
         }
+        let container = Link { kind: "veth".into(), enslaved: true, ..link(1, "a", true) };
+        assert_eq!(if_type_of(&container), if_type::PROP_VIRTUAL);
         let tun = Link { kind: "tun".into(), ..link(1, "a", true) };
         assert_eq!(speed_of(&tun, facts(&ten_gig, &Uptime::default)), None);
     }

@@ -43,6 +43,8 @@ pub(super) struct Link {
     pub kind: String,
     /// It lies on top of another interface.
     pub stacked: bool,
+    /// It is a port of another interface: of a bridge or a bond.
+    pub enslaved: bool,
     /// Absent in a notification about something else.
     pub stats: Option<Stats64>,
 }
@@ -231,6 +233,7 @@ fn parse_link(payload: &[u8]) -> Option<Link> {
         state: State::Unknown,
         kind: String::new(),
         stacked: false,
+        enslaved: false,
         stats: None,
     };
     for attribute in attributes(payload.get(LINK_HEADER_LEN..)?) {
@@ -242,6 +245,9 @@ fn parse_link(payload: &[u8]) -> Option<Link> {
             libc::IFLA_OPERSTATE => link.state = State::from(*value.first()?),
             libc::IFLA_LINK => {
                 link.stacked = value.first_chunk().map(|index| u32::from_ne_bytes(*index)) != Some(header.index)
+            }
+            libc::IFLA_MASTER => {
+                link.enslaved = value.first_chunk().is_some_and(|index| u32::from_ne_bytes(*index) != 0)
             }
             libc::IFLA_STATS64 => link.stats = Stats64::parse(value).ok(),
             libc::IFLA_LINKINFO => {
