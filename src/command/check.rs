@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
+use super::Format;
 use crate::config::{self, Errors, Loaded, Problem, Settings, Severity};
 
 /// Check a configuration without starting anything.
@@ -18,16 +19,6 @@ pub struct Args {
     /// How to report.
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
-}
-
-/// How a report is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
-    /// For people: problems on stderr with the line and a caret, the verdict on stdout.
-    #[default]
-    Human,
-    /// For scripts: one object on stdout.
-    Json,
 }
 
 /// Run the command.

@@ -3,6 +3,7 @@
 
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -201,6 +202,22 @@ fn with_port(target: &str) -> Result<String, String> {
     match port.parse::<u16>() {
         Ok(port) if port > 0 => Ok(format!("{host}:{port}")),
         _ => Err(wrong("has no port behind its colon")),
+    }
+}
+
+/// Find the device that is meant and do something with it. The exit status is 2 where the command line does not say
+/// which, and 1 where the work fails.
+pub(super) fn with_target(
+    device: &DeviceArgs,
+    from_config: FromConfig,
+    work: impl AsyncFnOnce(&Target) -> Result<(), String>,
+) -> ExitCode {
+    match device.target(from_config) {
+        Ok(target) => super::complete(&mut tokio::runtime::Builder::new_current_thread(), work(&target)),
+        Err(problem) => {
+            anstream::eprintln!("error: {problem}");
+            ExitCode::from(2)
+        }
     }
 }
 

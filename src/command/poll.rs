@@ -7,6 +7,7 @@ mod report;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use super::Format;
 use super::device::{self, DeviceArgs, FromConfig, ProgressLine};
 use crate::collect::snmp::AskError;
 use crate::collect::snmp::look::Survey;
@@ -23,44 +24,14 @@ pub struct Args {
     /// Seconds between two readings. Many agents renew their counters only every 3 to 5 seconds.
     #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = device::seconds)]
     pub interval: Duration,
-    /// How to report.
+    /// How to report; JSON is one object for each reading (with --count, for each but the first), one a line.
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
 }
 
-/// How a look is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
-    /// Tables for people.
-    #[default]
-    Human,
-    /// One object for each reading (with --count, for each but the first), one a line.
-    Json,
-}
-
 /// Run the command.
 pub fn run(args: Args, from_config: FromConfig) -> ExitCode {
-    let target = match args.device.target(from_config) {
-        Ok(target) => target,
-        Err(problem) => {
-            anstream::eprintln!("error: {problem}");
-            return ExitCode::from(2);
-        }
-    };
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            anstream::eprintln!("error: {error}");
-            return ExitCode::FAILURE;
-        }
-    };
-    match runtime.block_on(poll(&args, &target)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(problem) => {
-            anstream::eprintln!("error: {problem}");
-            ExitCode::FAILURE
-        }
-    }
+    device::with_target(&args.device, from_config, async |target| poll(&args, target).await)
 }
 
 async fn poll(args: &Args, target: &crate::collect::Target) -> Result<(), String> {

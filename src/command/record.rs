@@ -77,27 +77,7 @@ enum Recorded {
 
 /// Run the command.
 pub fn run(args: Args, from_config: FromConfig) -> ExitCode {
-    let target = match args.device.target(from_config) {
-        Ok(target) => target,
-        Err(problem) => {
-            anstream::eprintln!("error: {problem}");
-            return ExitCode::from(2);
-        }
-    };
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            anstream::eprintln!("error: {error}");
-            return ExitCode::FAILURE;
-        }
-    };
-    match runtime.block_on(record(&args, &target)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(problem) => {
-            anstream::eprintln!("error: {problem}");
-            ExitCode::FAILURE
-        }
-    }
+    device::with_target(&args.device, from_config, async |target| record(&args, target).await)
 }
 
 async fn record(args: &Args, target: &Target) -> Result<(), String> {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use clap::Args as ClapArgs;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::complete;
 use crate::collect::host::Ability;
 use crate::collect::snmp::Progress;
 use crate::config::{self, Loaded, Problem, Watch};
@@ -40,7 +41,7 @@ pub fn run(args: Args) -> ExitCode {
     with_runtime("warn,selvedge=info", watch(args.config, loaded))
 }
 
-/// Set up logging and a runtime, run, and turn the outcome into an exit code.
+/// Set up logging, work, and turn the outcome into an exit status.
 pub(super) fn with_runtime(logs: &str, work: impl Future<Output = Result<(), String>>) -> ExitCode {
     let filter = tracing_subscriber::EnvFilter::try_from_env("SELVEDGE_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(logs));
@@ -50,20 +51,7 @@ pub(super) fn with_runtime(logs: &str, work: impl Future<Output = Result<(), Str
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
         .init();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("selvedge: cannot start: {error}");
-            return ExitCode::FAILURE;
-        }
-    };
-    match runtime.block_on(work) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(message) => {
-            eprintln!("selvedge: {message}");
-            ExitCode::FAILURE
-        }
-    }
+    complete(tokio::runtime::Builder::new_multi_thread().worker_threads(2), work)
 }
 
 async fn watch(path: Option<PathBuf>, loaded: Loaded) -> Result<(), String> {
@@ -123,9 +111,8 @@ fn tell(problems: &[Problem]) {
 async fn insisted(signals: &mut Signals) {
     let first = Instant::now();
     loop {
-        if let Signal::Stop = signals.next().await
-            && first.elapsed() >= BREATH
-        {
+        signals.stop().await;
+        if first.elapsed() >= BREATH {
             return;
         }
     }
@@ -149,6 +136,11 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             hang_up: signal(SignalKind::hangup())?,
         })
+    }
+
+    /// Until somebody asks to stop.
+    pub(super) async fn stop(&mut self) {
+        while !matches!(self.next().await, Signal::Stop) {}
     }
 
     pub(super) async fn next(&mut self) -> Signal {

@@ -5,9 +5,11 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Args as ClapArgs, ValueEnum};
+use clap::Args as ClapArgs;
 use serde_json::json;
 
+use super::run::Signals;
+use super::{Format, complete};
 use crate::fabric::Secret;
 use crate::simulate::{AgentAddress, Agents, Fabric, Place, Plan, Simulation, Tree, read_recording};
 
@@ -45,37 +47,18 @@ pub struct Args {
     #[arg(long, value_name = "ADDRESS:PORT")]
     traps: Option<SocketAddr>,
     /// How the list of agents is printed
-    #[arg(long, value_enum, default_value_t = Format::Human)]
+    #[arg(long, value_enum, default_value_t)]
     format: Format,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// A table
-    Human,
-    /// One line of JSON
-    Json,
 }
 
 /// Serve until SIGINT or SIGTERM.
 pub fn run(args: Args) -> ExitCode {
-    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return fail(&format!("cannot start: {error}")),
-    };
-    match runtime.block_on(serve(args)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(message) => fail(&message),
-    }
-}
-
-fn fail(message: &str) -> ExitCode {
-    eprintln!("selvedge simulate: {message}");
-    ExitCode::FAILURE
+    complete(tokio::runtime::Builder::new_multi_thread().worker_threads(2), serve(args))
 }
 
 async fn serve(args: Args) -> Result<(), String> {
     let place = Place { address: args.address, port: args.port, community: Secret::new(&args.community) };
+    let mut signals = Signals::new().map_err(|error| format!("cannot listen for signals: {error}"))?;
     // Whatever is served lives until the end of this function.
     let (_agents, _simulation);
     let addresses = if let Some(folder) = &args.recordings {
@@ -95,7 +78,9 @@ async fn serve(args: Args) -> Result<(), String> {
         _simulation.addresses()
     };
     announce(addresses, args.format).map_err(|error| format!("cannot print the list of agents: {error}"))?;
-    stopped().await.map_err(|error| format!("cannot wait for signals: {error}"))
+    // A terminal that is closed ends it too: there is nothing to read anew.
+    let _ = signals.next().await;
+    Ok(())
 }
 
 fn announce(agents: &[AgentAddress], format: Format) -> std::io::Result<()> {
@@ -139,14 +124,4 @@ fn recordings(folder: &Path) -> Result<Vec<(String, Tree)>, String> {
         }
     }
     if trees.is_empty() { Err(format!("{}: no recording can be read", folder.display())) } else { Ok(trees) }
-}
-
-/// Until SIGINT or SIGTERM.
-async fn stopped() -> std::io::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted,
-        _ = terminate.recv() => Ok(()),
-    }
 }

@@ -10,8 +10,8 @@ use anstyle::{AnsiColor, Style};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde::Serialize;
 
-use super::Format;
 use crate::collect::snmp::look::{Polled, PolledRow, Survey};
+use crate::command::Format;
 use crate::fabric::{AdminStatus, Counter, CounterWidth, OperStatus, Rate, Unknown};
 use crate::mib::lldp;
 use crate::mib::value::Unusable;
