@@ -39,7 +39,7 @@ fn installed(program: &str) -> bool {
     let found = Command::new(program).arg("-V").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
     assert!(found || std::env::var_os("CI").is_none(), "nothing may be left out in CI: {program} is not installed");
     if !found {
-        println!("left out: {program} is not installed (Debian: snmpd, snmp)");
+        eprintln!("LEFT OUT: {program} is not installed (Debian: snmpd, snmp)");
     }
     found
 }
