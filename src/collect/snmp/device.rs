@@ -342,7 +342,9 @@ impl Device {
         let identity = facts.identity(client.address(), labels, &self.inventory, &self.ports, &self.addresses);
         let identity = Arc::new(identity);
         self.identity = Some(identity.clone());
-        self.shared.emit(&self.id, taken_at, facts.uptime, Reading::Identity(identity));
+        // The facts may be older than this moment, and polls in between know better how long it has been up: an uptime
+        // that seems to fall is a restart to everybody.
+        self.shared.emit(&self.id, taken_at, None, Reading::Identity(identity));
         let interfaces = self.inventory.iter().map(|info| (info.if_index, info.if_name.clone()));
         let interfaces: Arc<HashMap<_, _>> = Arc::new(interfaces.collect());
         self.door.amend(|view| {

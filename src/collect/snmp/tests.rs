@@ -285,6 +285,24 @@ async fn a_new_interface_is_found_by_the_poll_that_meets_it() {
 }
 
 #[tokio::test]
+async fn who_a_device_is_told_again_does_not_turn_its_clock_back() {
+    let agent = Liar::start(device("steady", &[(1, "p1", 7)])).await;
+    let mut watch = watch(&[&agent]).await;
+    // While it is discovered, what was read of it first is told more than once, with polls in between.
+    let (mut newest, mut polls, mut told) = (0, 0, 0);
+    watch
+        .wait("polls", |sample| {
+            let uptime = sample.device_uptime.map_or(newest, |uptime| uptime.0);
+            assert!(uptime >= newest, "back from {newest} by {sample:?}");
+            newest = uptime;
+            polls += usize::from(row(sample, "p1").is_some());
+            told += usize::from(matches!(sample.reading, Reading::Identity(_)));
+            (polls >= 3 && told >= 2).then_some(())
+        })
+        .await;
+}
+
+#[tokio::test]
 async fn a_restart_makes_everything_be_read_anew() {
     let agent = Liar::start(device("restarts", &[(1, "p1", 77)])).await;
     let mut watch = watch(&[&agent]).await;
