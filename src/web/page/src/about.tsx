@@ -49,7 +49,8 @@ export function AboutView({ status }: { status: Status }): JSX.Element {
   );
 }
 
-const words = (name: string): string => name.charAt(0).toUpperCase() + name.slice(1).replace(/_/g, " ");
+const words = (name: string): string =>
+  (name.charAt(0).toUpperCase() + name.slice(1).replace(/_/g, " ")).replace(/\b(lldp|snmp|cpu)\b/gi, (known) => known.toUpperCase());
 
 const SUFFIXES: [RegExp, (value: number) => string][] = [
   [/_ms$/, (value) => (value < 1000 ? `${Number(value.toPrecision(3))} ms` : duration(value))],
@@ -68,6 +69,8 @@ function Field({ name, value, depth }: { name: string; value: unknown; depth: nu
   }
   if (depth > 3) return <code>{JSON.stringify(value)}</code>;
   if (Array.isArray(value)) return <List items={value} />;
+  const { state, ...more } = value as { state?: unknown };
+  if (typeof state === "string") return <>{[state, ...Object.values(more).filter((one) => one !== null)].join(": ")}</>;
   return <Fields fields={Object.entries(value)} depth={depth + 1} />;
 }
 
@@ -79,7 +82,7 @@ function Moment({ at }: { at: number }): JSX.Element {
 const Fields = ({ fields, depth = 0 }: { fields: [string, unknown][]; depth?: number }): JSX.Element => (
   <dl class="facts">
     {fields.map(([name, value]) => (
-      <div key={name}>
+      <div key={name} class={value !== null && typeof value === "object" && !("state" in value) ? "wide" : ""}>
         <dt>{words(name.replace(/_(ms|s|bytes|bps|at)$/, ""))}</dt>
         <dd><Field name={name} value={value} depth={depth} /></dd>
       </div>

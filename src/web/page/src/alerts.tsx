@@ -152,7 +152,7 @@ export function AlertsView({ fabric }: { fabric: Fabric }): JSX.Element {
           columns={columns}
           rowKey={(alert) => alert.fingerprint}
           rowClass={(alert) => `${alert.state} ${open === alert.fingerprint ? "opened" : ""}`}
-          heights={[34, 84]}
+          heights={[34, 104]}
           inSight={opened ? 10 : 20}
         />
       )}

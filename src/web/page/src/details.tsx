@@ -4,7 +4,7 @@ import type { ComponentChildren, JSX } from "preact";
 
 import type { Device, Interface, Link, LinkEnd } from "./api";
 import { alertsAbout, AlertList } from "./alerts";
-import { dropsOf, utilizationOf, whyLossUnknown, whyUnknown, type Fabric } from "./fabric";
+import { dropsOf, linksByAttention, utilizationOf, whyLossUnknown, whyUnknown, type Fabric } from "./fabric";
 import { HistoryCharts, type ChartSpec } from "./history";
 import { InterfacesTable, lossOf, peerOf, useInterfaces, why } from "./interfaces";
 import { LinksTable } from "./links";
@@ -72,7 +72,7 @@ export function LinkView({ fabric, id }: { fabric: Fabric; id: string }): JSX.El
         <EndPanel fabric={fabric} link={link} from="a" />
         <EndPanel fabric={fabric} link={link} from="b" />
       </div>
-      <Panel title="History"><HistoryCharts ends={[endOf(link.a), endOf(link.b)]} charts={charts} /></Panel>
+      <Panel title="History"><HistoryCharts fabric={fabric} ends={[endOf(link.a), endOf(link.b)]} charts={charts} /></Panel>
       <GroupsOf fabric={fabric} link={link} />
     </>
   );
@@ -93,7 +93,7 @@ function EndPanel({ fabric, link, from }: { fabric: Fabric; link: Link; from: "a
     >
       <Facts>
         <Fact name={`Sends to ${other.device}`}>
-          <Load ratio={utilizationOf(link, from)} why={reason("utilization")} />
+          <Load down={link.state === "down"} ratio={utilizationOf(link, from)} why={reason("utilization")} />
           <span class="big"><Value value={end.out_bps} as={bps} why={reason("out_bps")} /></span>
         </Fact>
         <Fact name="Speed"><Value value={end.speed_bps} as={speed} why={reason("speed_bps")} /></Fact>
@@ -144,7 +144,7 @@ export function DeviceView({ fabric, name }: { fabric: Fabric; name: string }): 
       {row && <Panel title="Interfaces"><InterfacesTable fabric={fabric} device={name} /></Panel>}
       {links.length > 0 && (
         <Panel title="Links" note={`${links.length}`}>
-          <LinksTable fabric={fabric} rows={[...links].sort((a, b) => a.rank - b.rank || (a.key < b.key ? -1 : 1))} caption={`Links of ${name}`} />
+          <LinksTable fabric={fabric} rows={[...links].sort(linksByAttention)} caption={`Links of ${name}`} />
         </Panel>
       )}
     </>
@@ -195,7 +195,7 @@ export function InterfaceView({ fabric, device, name }: { fabric: Fabric; device
       </div>
       <About fabric={fabric} device={device} interface={name} />
       {port && <Panel title="Now"><PortFacts port={port} /></Panel>}
-      <Panel title="History"><HistoryCharts ends={[{ device, interface: name }]} charts={charts} /></Panel>
+      <Panel title="History"><HistoryCharts fabric={fabric} ends={[{ device, interface: name }]} charts={charts} /></Panel>
       {port && <Panel title="Counters"><Counters port={port} /></Panel>}
     </>
   );

@@ -33,8 +33,9 @@ export interface DeviceRow {
   device: Device;
   rank: Rank;
   links: number;
-  /** How many fire. */
+  /** How many fire, and the worst severity among them. */
   alerts: number;
+  worst: Severity | null;
   key: string;
 }
 
@@ -122,7 +123,7 @@ export function fabricOf(state: State): Fabric {
     for (const end of [link.a, link.b]) {
       for (const alert of alertsOfEnd.get(endKey(end)) ?? []) add(alertsOfLink, link.id, alert);
     }
-    const worst = worse(link.utilization.a_to_b, link.utilization.b_to_a);
+    const worst = link.state === "down" ? null : worse(link.utilization.a_to_b, link.utilization.b_to_a);
     const drops = worse(dropsOf(link, "a"), dropsOf(link, "b"));
     const row = { link, worst, drops, rank: linkRank(link, worst, drops, alertsOfLink.get(link.id)), key: keyOf(link.id) };
     counts[link.state] += 1;
@@ -143,11 +144,13 @@ export function fabricOf(state: State): Fabric {
   const devices = state.devices.map((device): DeviceRow => {
     if (device.state === "ok") counts.answering += 1;
     const about = alertsOfDevice.get(device.name);
+    const severities = (about ?? []).filter((alert) => alert.state === "firing").map(severityOf);
     const row = {
       device,
-      rank: deviceRank(device, about),
+      rank: deviceRank(device, severities),
       links: linksOfDevice.get(device.name)?.length ?? 0,
-      alerts: about?.filter((alert) => alert.state === "firing").length ?? 0,
+      alerts: severities.length,
+      worst: SEVERITIES.find((severity) => severities.includes(severity)) ?? null,
       key: keyOf(device.name),
     };
     deviceByName.set(device.name, row);
@@ -159,7 +162,7 @@ export function fabricOf(state: State): Fabric {
   return {
     state,
     takenAt: Date.parse(state.taken_at),
-    links: links.sort(byAttention),
+    links: links.sort(linksByAttention),
     devices: devices.sort(byAttention),
     groups: [...state.groups].sort(byGroupHealth),
     firing: active.filter((alert) => alert.state === "firing").sort(bySeverity),
@@ -185,9 +188,8 @@ function linkRank(link: Link, worst: number | null, drops: number | null, alerts
   return link.state === "unknown" ? Rank.Unknown : Rank.Calm;
 }
 
-function deviceRank(device: Device, alerts: Alert[] = []): Rank {
+function deviceRank(device: Device, firing: Severity[]): Rank {
   if (device.state === "unreachable") return Rank.Critical;
-  const firing = alerts.filter((alert) => alert.state === "firing").map(severityOf);
   if (firing.includes("critical")) return Rank.Down;
   if (firing.includes("warning")) return Rank.Warning;
   return device.state === "unknown" ? Rank.Unknown : Rank.Calm;
@@ -197,6 +199,13 @@ function deviceRank(device: Device, alerts: Alert[] = []): Rank {
 function byAttention(a: { rank: Rank; key: string }, b: { rank: Rank; key: string }): number {
   return a.rank - b.rank || (a.key < b.key ? -1 : a.key > b.key ? 1 : 0);
 }
+
+/** Of links that are alike, those within the fabric come before those that lead out of it. */
+export function linksByAttention(a: LinkRow, b: LinkRow): number {
+  return a.rank - b.rank || leadsOut(a) - leadsOut(b) || byAttention(a, b);
+}
+
+const leadsOut = ({ link }: LinkRow): number => (link.a.watched && link.b.watched ? 0 : 1);
 
 const GROUP_ORDER = ["lost", "degraded", "unknown", "ok"];
 function byGroupHealth(a: Group, b: Group): number {

@@ -6,6 +6,7 @@ import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 
 import { fetchHistory, type History, type Known } from "./api";
+import type { Fabric } from "./fabric";
 import { now } from "./live";
 import { setParam, useRoute } from "./route";
 import { colour, onTheme } from "./theme";
@@ -47,10 +48,11 @@ interface End {
 }
 
 /** Histories of one or two ends over the chosen range, charts of them, and the choice of the range. */
-export function HistoryCharts({ ends, charts }: { ends: End[]; charts: ChartSpec[] }): JSX.Element {
+export function HistoryCharts({ fabric, ends, charts }: { fabric: Fabric; ends: End[]; charts: ChartSpec[] }): JSX.Element {
   const asked = useRoute().params.get("range");
   const range: RangeKey = isRange(asked) ? asked : "15m";
   const { histories, error } = useHistories(ends, range);
+  const started_s = Date.parse(fabric.state.status.started_at ?? "") / 1000 || 0;
   return (
     <div class="history">
       <div class="ranges" role="group" aria-label="Time range">
@@ -62,7 +64,7 @@ export function HistoryCharts({ ends, charts }: { ends: End[]; charts: ChartSpec
         {error && <span class="muted" role="status">No history: {error}</span>}
       </div>
       <div class="charts">
-        {charts.map((chart) => <Chart key={chart.title} spec={chart} histories={histories} span_s={RANGES[range].span_s} />)}
+        {charts.map((chart) => <Chart key={chart.title} spec={chart} histories={histories} span_s={RANGES[range].span_s} started_s={started_s} />)}
       </div>
     </div>
   );
@@ -159,7 +161,18 @@ const clock = (at_s: number, seconds: boolean): string => {
   return `${pad(date.getHours())}:${pad(date.getMinutes())}${seconds ? `:${pad(date.getSeconds())}` : ""}`;
 };
 
-function optionsFor(spec: ChartSpec, width: number, span_s: number): uPlot.Options {
+/** The least that is shown, however short Selvedge has been running. */
+const LEAST_S = 120;
+
+/** The chosen span; what lies before Selvedge began and before all that it remembers is left out, for nobody looked then. */
+function windowOf(u: uPlot, span_s: number, started_s: number): [number, number] {
+  const to = now() / 1000;
+  const [t, ...curves] = u.data;
+  const first = t?.find((_at, i) => curves.some((values) => values[i] != null)) ?? Infinity;
+  return [Math.max(to - span_s, Math.min(started_s, first, to - LEAST_S)), to];
+}
+
+function optionsFor(spec: ChartSpec, width: number, span_s: number, started_s: number): uPlot.Options {
   const format = FORMATS[spec.unit];
   const axis = { stroke: colour("muted"), grid: { stroke: colour("grid"), width: 1 }, ticks: { show: false }, font: "11px system-ui, sans-serif" };
   const limit = spec.limit_bps ?? null;
@@ -169,11 +182,11 @@ function optionsFor(spec: ChartSpec, width: number, span_s: number): uPlot.Optio
     cursor: { sync: { key: "history" }, y: false, drag: { x: false, y: false } },
     legend: { live: true },
     scales: {
-      x: { time: true, range: () => [now() / 1000 - span_s, now() / 1000] },
+      x: { time: true, range: (u) => windowOf(u, span_s, started_s) },
       y: { range: (_u, _low, high) => [0, topOf(high, limit, spec.unit)] },
     },
     axes: [
-      { ...axis, size: 28, space: 70, values: (_u, splits) => splits.map((at) => clock(at, false)) },
+      { ...axis, size: 28, space: 70, values: (_u, splits, _axis, _space, step_s) => splits.map((at) => clock(at, step_s < 60)) },
       { ...axis, size: 78, values: (_u, splits) => splits.map((value) => trimmed(format(value))) },
     ],
     series: [
@@ -217,21 +230,21 @@ function drawLimit(u: uPlot, limit: number): void {
   ctx.restore();
 }
 
-function Chart(props: { spec: ChartSpec; histories: (History | null)[]; span_s: number }): JSX.Element {
-  const { spec, histories, span_s } = props;
+function Chart(props: { spec: ChartSpec; histories: (History | null)[]; span_s: number; started_s: number }): JSX.Element {
+  const { spec, histories, span_s, started_s } = props;
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const latest = useRef<uPlot.AlignedData>([[]]);
   const data = aligned(spec, histories);
   latest.current = data;
-  const shape = JSON.stringify([spec, span_s]);
+  const shape = JSON.stringify([spec, span_s, started_s]);
 
   useEffect(() => {
     const host = box.current;
     if (!host) return;
     const make = (): void => {
       plot.current?.destroy();
-      plot.current = new uPlot(optionsFor(spec, host.clientWidth, span_s), latest.current, host);
+      plot.current = new uPlot(optionsFor(spec, host.clientWidth, span_s, started_s), latest.current, host);
     };
     make();
     const resized = new ResizeObserver(() => {

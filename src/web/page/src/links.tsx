@@ -15,6 +15,7 @@ function load(fabric: Fabric, row: LinkRow, from: "a" | "b"): JSX.Element {
   const [sender, receiver] = from === "a" ? [link.a, link.b] : [link.b, link.a];
   return (
     <Load
+      down={link.state === "down"}
       ratio={utilizationOf(link, from)}
       why={whyUnknown(fabric, link, from, "utilization")}
       title={`${sends === null ? "rate unknown" : bps(sends)} from ${sender.device} to ${receiver.device}`}

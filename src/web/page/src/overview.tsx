@@ -109,11 +109,11 @@ const NoLinks = ({ devices }: { devices: number }): JSX.Element => (
 function LinksPanel({ fabric, text, query }: { fabric: Fabric; text: string; query: Query | null }): JSX.Element {
   const rows = useMemo(() => (query ? fabric.links.filter((row) => matchesLink(query, row)) : fabric.links), [fabric, query]);
   const { counts } = fabric;
-  const chips: [condition: string, name: string, n: number][] = [
-    ["down", "down", counts.down],
-    ["drops", "with drops", counts.drops],
-    ["busy", "80 % and more", counts.busy],
-    ["unknown", "unknown", counts.unknown],
+  const chips: [condition: string, name: string, n: number, title: string][] = [
+    ["down", "down", counts.down, "At least one end says so"],
+    ["drops", "with drops", counts.drops, "Packets are lost now, in one direction or both"],
+    ["busy", "busy", counts.busy, "80 % of the speed and more, in one direction or both"],
+    ["unknown", "unknown", counts.unknown, "Neither end says how it is"],
   ];
   return (
     <Panel
@@ -123,13 +123,14 @@ function LinksPanel({ fabric, text, query }: { fabric: Fabric; text: string; que
         <>
           <span role="status">{rows.length === fabric.links.length ? count(rows.length) : `${count(rows.length)} of ${count(fabric.links.length)}`}</span>
           <span class="chips" role="group" aria-label="Show only links that are">
-            {chips.map(([condition, name, n]) => {
+            {chips.map(([condition, name, n, title]) => {
               const on = query?.conditions.includes(condition) ?? false;
               return (
                 <button
                   key={condition}
                   type="button"
                   class={`chip ${condition} ${n > 0 ? "some" : ""}`}
+                  title={title}
                   aria-pressed={on}
                   disabled={n === 0 && !on}
                   onClick={() => setParam("q", toggled(text, condition))}
@@ -211,7 +212,7 @@ function DevicesPanel({ fabric, query }: { fabric: Fabric; query: Query | null }
       hint: "Alerts that fire about it, its interfaces or its links",
       largestFirst: true,
       value: ({ alerts }) => alerts,
-      cell: ({ alerts }) => (alerts > 0 ? <span class="warned"><span aria-hidden="true">▲ </span>{count(alerts)}</span> : <span class="muted">0</span>),
+      cell: ({ alerts, worst }) => (alerts > 0 ? <Badge state={worst ?? "info"} text={count(alerts)} title={`${worst}, the worst of them`} /> : <span class="muted">0</span>),
     },
     { key: "nlinks", title: "Links", largestFirst: true, value: ({ links }) => links, cell: ({ links }) => count(links) },
     {

@@ -25,8 +25,10 @@ export const level = (ratio: number | null): string =>
   ratio === null ? "none" : ratio >= FULL ? "full" : ratio >= BUSY ? "busy" : ratio >= 0.5 ? "half" : "calm";
 
 /** Utilisation of one direction: a bar and its number. */
-export function Load(props: { ratio: number | null; why?: string | undefined; title?: string | undefined }): JSX.Element {
+export function Load(props: { ratio: number | null; why?: string | undefined; title?: string | undefined; down?: boolean }): JSX.Element {
   const { ratio } = props;
+  // The last rates of an agent outlive the cable by seconds: a share of what is not there would mislead.
+  if (props.down) return <span class="muted" title="Nothing passes: the link is down">–</span>;
   return (
     <span class={`load ${level(ratio)}`} title={ratio === null ? undefined : props.title}>
       <span class="track" aria-hidden="true">

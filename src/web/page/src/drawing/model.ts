@@ -21,7 +21,7 @@ export interface NodeView {
   label: string;
   width: number;
   kind: "device" | "host";
-  trouble: "none" | "warning" | "critical" | "unknown";
+  trouble: "none" | "warning" | "critical" | "unreachable" | "unknown";
   faint: boolean;
 }
 
@@ -123,7 +123,7 @@ function chosen(fabric: Fabric, matching: LinkRow[]): LinkRow[] {
 function troubleOf(fabric: Fabric, name: string): NodeView["trouble"] {
   const row = fabric.deviceByName.get(name);
   if (!row) return "none";
-  if (row.device.state === "unreachable") return "critical";
+  if (row.device.state === "unreachable") return "unreachable";
   if (row.device.state === "unknown") return "unknown";
   // A device is marked for what is its own; what is wrong with a link is drawn on the link.
   const own = (fabric.alertsOfDevice.get(name) ?? []).filter((alert) => alert.state === "firing" && !alert.labels["link"] && !alert.labels["interface"]);

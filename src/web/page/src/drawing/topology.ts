@@ -58,7 +58,8 @@ function styles(): cytoscape.StylesheetJson {
       style: { height: 22, "background-color": tone["surface"], "border-width": 1, color: tone["muted"], "font-size": 12, "font-weight": 400 },
     },
     { selector: 'node[trouble = "warning"]', style: { "border-color": tone["warn"], "border-width": 3 } },
-    { selector: 'node[trouble = "critical"]', style: { "border-color": tone["crit"], "border-width": 3, "border-style": "dashed", color: tone["crit"] } },
+    { selector: 'node[trouble = "critical"]', style: { "border-color": tone["crit"], "border-width": 3 } },
+    { selector: 'node[trouble = "unreachable"]', style: { "border-color": tone["crit"], "border-width": 3, "border-style": "dashed", color: tone["crit"] } },
     { selector: 'node[trouble = "unknown"]', style: { "border-color": tone["unknown"], "border-style": "dotted", color: tone["muted"] } },
     {
       selector: "edge",
