@@ -6,6 +6,8 @@
 
 #![allow(dead_code)] // each test file uses its part of this
 
+pub mod browser;
+
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
