@@ -153,13 +153,14 @@ impl World {
     }
 
     fn out(&mut self, device: &str, name: &str, gbps: f64) {
+        let share = |port: &InterfaceState| Rate::Known(gbps * GBPS / port.speed_bps.unwrap() as f64);
         let port = self.port(device, name);
         port.rates[Counter::OutOctets] = Rate::Known(gbps * GBPS / 8.0);
-        port.utilization_out = Rate::Known(gbps / 10.0);
+        port.utilization_out = share(port);
         let far = InterfaceId::new(name, device);
         if let Some(far) = self.interfaces.get_mut(&far) {
             far.rates[Counter::InOctets] = Rate::Known(gbps * GBPS / 8.0);
-            far.utilization_in = Rate::Known(gbps / 10.0);
+            far.utilization_in = share(far);
         }
     }
 
@@ -376,8 +377,12 @@ fn saturation_is_told_once_per_cable_and_direction_at_the_sender() {
     assert!(found.keys().filter(|key| key.starts_with("Saturation")).count() == 1);
     world.silence("leaf1", false);
     // What is not known resolves nothing.
-    world.port("leaf1", "spine1").rates[Counter::OutOctets] = Rate::Unknown(Unknown::Discontinuity);
-    world.port("spine1", "leaf1").rates[Counter::InOctets] = Rate::Unknown(Unknown::Stale);
+    let sent = world.port("leaf1", "spine1");
+    sent.rates[Counter::OutOctets] = Rate::Unknown(Unknown::Discontinuity);
+    sent.utilization_out = Rate::Unknown(Unknown::Discontinuity);
+    let received = world.port("spine1", "leaf1");
+    received.rates[Counter::InOctets] = Rate::Unknown(Unknown::Stale);
+    received.utilization_in = Rate::Unknown(Unknown::Stale);
     let (found, over) = world.found();
     assert_eq!((found.len(), over), (0, vec!["DeviceUnreachable leaf1".to_owned()]));
     world.out("leaf1", "spine1", 7.4);

@@ -39,6 +39,16 @@ impl Sight {
         self.interface.as_ref().map_or(Rate::Unknown(Unknown::Stale), |interface| interface.rates[counter])
     }
 
+    /// What it tells of its own load, against a speed that is not above its own.
+    fn share(&self, of_bps: u64, load: impl Fn(&InterfaceState) -> Rate) -> Rate {
+        match (&self.interface, self.speed_bps()) {
+            (Some(interface), Some(speed_bps)) => {
+                load(interface).map(|share| (share * (speed_bps as f64 / of_bps as f64)).min(1.0))
+            }
+            _ => Rate::Unknown(Unknown::Stale),
+        }
+    }
+
     fn report(&self) -> EndReport {
         let interface = self.interface.as_ref();
         let device = self.device.as_ref();
@@ -72,20 +82,31 @@ fn sum(one: Rate, other: Rate) -> Rate {
 fn end_state(end: &LinkEnd, own: &Sight, far: &Sight) -> EndState {
     let bits = |octets: Rate| octets.map(|octets_per_s| octets_per_s * 8.0);
     let out_bps = either(bits(own.rate(Counter::OutOctets)), bits(far.rate(Counter::InOctets)));
-    let slower = [own.speed_bps(), far.speed_bps()].into_iter().flatten().min();
-    let utilization_out = match (out_bps, slower) {
-        (Rate::Known(bps), Some(speed)) => Rate::Known(bps / speed as f64),
-        (Rate::Known(_), None) => Rate::Unknown(Unknown::NoSpeed),
-        (unknown, _) => unknown,
-    };
     EndState {
         end: end.clone(),
         oper_status: own.oper_status(),
         speed_bps: own.speed_bps(),
         out_bps,
-        utilization_out,
+        utilization_out: utilization_out(own, far, out_bps),
         out_drops_pps: sum(own.rate(Counter::OutDiscards), own.rate(Counter::OutErrors)),
         in_drops_pps: sum(own.rate(Counter::InDiscards), own.rate(Counter::InErrors)),
+    }
+}
+
+/// What a direction takes of the slower end's speed, 0 to 1. An interface tells its own share best, for it knows what lies
+/// between frames beside the octets that are counted: the slower end is asked first, then the other, and octets alone
+/// only where neither can say.
+fn utilization_out(own: &Sight, far: &Sight, out_bps: Rate) -> Rate {
+    let (near, distant) = (own.speed_bps(), far.speed_bps());
+    let Some(slower_bps) = near.into_iter().chain(distant).min() else {
+        return if out_bps.known().is_some() { Rate::Unknown(Unknown::NoSpeed) } else { out_bps };
+    };
+    let sent = own.share(slower_bps, |interface| interface.utilization_out);
+    let received = far.share(slower_bps, |interface| interface.utilization_in);
+    let share = if near == Some(slower_bps) { either(sent, received) } else { either(received, sent) };
+    match share {
+        Rate::Known(_) => share,
+        Rate::Unknown(_) => out_bps.map(|bps| (bps / slower_bps as f64).min(1.0)),
     }
 }
 

@@ -481,3 +481,22 @@ fn what_one_end_does_not_tell_the_other_may() {
     core.at("s2").speed_bps = Some(0);
     assert_eq!(core.report(&topology).state.a.utilization_out, Rate::Unknown(Unknown::NoSpeed));
 }
+
+#[test]
+fn a_link_is_as_full_as_its_slower_end_says() {
+    let topology = pair();
+    let mut core = Core::new();
+    // Full of small frames: 7.6 Gbit/s are counted, and there is no room for one more.
+    core.at("s1").rates[Counter::OutOctets] = Rate::Known(0.95e9);
+    core.at("s1").utilization_out = Rate::Known(1.0);
+    assert_eq!(core.report(&topology).state.a.utilization_out, Rate::Known(1.0));
+    // The far end is slower, by nature or by what it was sold as: what it says comes first.
+    core.at("s2").speed_bps = Some(8_000_000_000);
+    core.at("s2").utilization_in = Rate::Known(0.9);
+    assert_eq!(core.report(&topology).state.a.utilization_out, Rate::Known(0.9));
+    core.at("s2").utilization_in = Rate::Unknown(Unknown::FirstSample);
+    core.at("s1").utilization_out = Rate::Known(0.4);
+    assert_eq!(core.report(&topology).state.a.utilization_out, Rate::Known(0.5));
+    core.at("s1").utilization_out = Rate::Unknown(Unknown::FirstSample);
+    assert_eq!(core.report(&topology).state.a.utilization_out, Rate::Known(0.95), "by octets, if by nothing else");
+}
