@@ -6,7 +6,7 @@ import { useState } from "preact/hooks";
 import type { Alert } from "./api";
 import { endKey, severityOf, type Fabric } from "./fabric";
 import { Badge, Empty, Name, Panel, SeverityBadge, Since, Text } from "./parts";
-import { to, toDevice, toInterface, toLink } from "./route";
+import { setParam, to, toDevice, toInterface, toLink, useRoute } from "./route";
 import { Table, type Column } from "./table";
 
 const AT_ONCE = 8;
@@ -111,7 +111,9 @@ export function AlertsPanel({ fabric }: { fabric: Fabric }): JSX.Element {
 const STATE_ORDER = { firing: 0, pending: 1, resolved: 2 };
 
 export function AlertsView({ fabric }: { fabric: Fabric }): JSX.Element {
-  const [open, setOpen] = useState<string | null>(null);
+  // Notifications lead here with the alert's fingerprint.
+  const open = useRoute().params.get("open");
+  const setOpen = (fingerprint: string | null): void => setParam("open", fingerprint);
   const rows = [...fabric.firing, ...fabric.pending, ...fabric.resolved];
   const columns: Column<Alert>[] = [
     {

@@ -63,6 +63,9 @@ export const severityOf = (alert: Alert): Severity =>
   SEVERITIES.find((severity) => severity === alert.labels["severity"]) ?? "info";
 const urgency = (alert: Alert): number => SEVERITIES.indexOf(severityOf(alert));
 
+/** A cable whose far end says nothing of itself: it has a row, but no place in a drawing. */
+export const isOpen = ({ a, b }: Link): boolean => (!b.watched && b.device === "?") || (!a.watched && a.device === "?");
+
 export const endKey = (end: { device: string; interface: string }): string => `${end.device}\u0000${end.interface}`;
 
 /** The larger of two readings, of which either may be unknown. */

@@ -6,7 +6,7 @@ import { useMemo } from "preact/hooks";
 
 import type { Group } from "./api";
 import { AlertsPanel } from "./alerts";
-import type { DeviceRow, Fabric } from "./fabric";
+import { isOpen, type DeviceRow, type Fabric } from "./fabric";
 import { TopologyPanel } from "./drawing/panel";
 import { InterfacesTable } from "./interfaces";
 import { LinksTable } from "./links";
@@ -29,16 +29,17 @@ export function Overview({ fabric }: { fabric: Fabric }): JSX.Element {
   const query = useMemo(() => queryOf(text), [text]);
   const { devices, links } = fabric.state;
   if (devices.length === 0) return <NothingYet fabric={fabric} />;
+  const drawn = links.some((link) => !isOpen(link));
   return (
     <>
       <h1 class="sr" tabIndex={-1}>Overview</h1>
       <Discovering fabric={fabric} />
       <div class="top">
         <AlertsPanel fabric={fabric} />
-        {links.length > 0 ? <TopologyPanel fabric={fabric} query={query} /> : <NoLinks devices={devices.length} />}
+        {drawn ? <TopologyPanel fabric={fabric} query={query} /> : <NoLinks devices={devices.length} />}
       </div>
       {links.length > 0 && <LinksPanel fabric={fabric} text={text} query={query} />}
-      {links.length === 0 && devices.length <= 3 && devices.map(({ name }) => (
+      {!drawn && devices.length <= 3 && devices.map(({ name }) => (
         <Panel key={name} title={<a href={toDevice(name)}><Name>{name}</Name></a>}>
           <InterfacesTable fabric={fabric} device={name} inSight={12} />
         </Panel>

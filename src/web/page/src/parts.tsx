@@ -86,7 +86,9 @@ export const Name = ({ children, title }: { children: string; title?: string }):
   <bdi class="name" title={plain(title ?? children)}>{plain(children)}</bdi>
 );
 
-export const End = ({ end }: { end: LinkEnd }): JSX.Element => (
+export const End = ({ end }: { end: LinkEnd }): JSX.Element => !end.watched && end.device === "?" ? (
+  <i title="Nobody is heard at the far end: it speaks no LLDP">unknown</i>
+) : (
   <bdi class="end" title={plain(`${end.device} ${end.interface}${end.watched ? "" : " (not watched)"}`)}>
     <b>{plain(end.device)}</b> <i>{plain(end.interface)}</i>
   </bdi>

@@ -3,7 +3,7 @@
 
 import type { Device, Link } from "../api";
 import type { Fabric, LinkRow } from "../fabric";
-import { BUSY, dropsOf, Rank, severityOf } from "../fabric";
+import { BUSY, dropsOf, isOpen, Rank, severityOf } from "../fabric";
 import { plain } from "../parts";
 import { matchesLink, type Query } from "../search";
 import { percent, pps } from "../units";
@@ -62,12 +62,14 @@ function placingOf(devices: Device[], links: Link[], shape: Shape): Placing {
 }
 
 export function modelOf(fabric: Fabric, query: Query | null, shape: Shape): Model {
-  const { devices, links } = fabric.state;
+  const { devices } = fabric.state;
+  const links = fabric.state.links.filter((link) => !isOpen(link));
   // `fabric.links` is sorted by attention, so that what is left out needs it least.
-  const matching = query ? fabric.links.filter((row) => matchesLink(query, row)) : fabric.links;
+  const all = fabric.links.filter(({ link }) => !isOpen(link));
+  const matching = query ? all.filter((row) => matchesLink(query, row)) : all;
   const few = devices.length <= MOST_DEVICES && links.length <= MOST_LINKS;
   // A small fabric is always drawn whole, and a search only makes the rest faint.
-  const rows = few ? fabric.links : matching.length <= MOST_LINKS ? matching : chosen(fabric, matching);
+  const rows = few ? all : matching.length <= MOST_LINKS ? matching : chosen(fabric, matching);
   const lit = few && query ? new Set(matching) : null;
   // Of a large fabric, what was searched for is laid out by itself.
   const part = !few && query ? rows.map(({ link }) => link) : null;
@@ -108,12 +110,12 @@ export function modelOf(fabric: Fabric, query: Query | null, shape: Shape): Mode
 /** What needs attention, and an even and steady choice of the rest, so that the drawing keeps still. */
 function chosen(fabric: Fabric, matching: LinkRow[]): LinkRow[] {
   const rows = new Set(matching.filter((row) => row.rank < Rank.Calm).slice(0, MOST_LINKS - FOR_SHAPE));
-  const among = matching.length === fabric.links.length ? null : new Set(matching);
+  const among = new Set(matching);
   const stride = Math.ceil(matching.length / FOR_SHAPE);
   let at = 0;
   for (const link of fabric.state.links) {
     const row = fabric.linkById.get(link.id);
-    if (!row || (among && !among.has(row))) continue;
+    if (!row || !among.has(row)) continue;
     if (at % stride === 0) rows.add(row);
     at += 1;
   }
