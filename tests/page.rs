@@ -306,7 +306,7 @@ fn escaped(text: &str) -> String {
 }
 
 fn quiet(command: &mut Command) -> Child {
-    command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().expect("it starts")
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts")
 }
 
 /// Selvedge on this machine itself; ends with the value.

@@ -36,7 +36,10 @@ const PRIV_PASSWORD: &str = "pancakes!";
 const SYS_NAME: &str = "1.3.6.1.2.1.1.5.0";
 
 fn installed(program: &str) -> bool {
-    let found = Command::new(program).arg("-V").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
+    // Looked for and not run: snmpd takes whatever it is asked as a wish to serve this machine.
+    let found = ["/usr/sbin", "/usr/bin", "/usr/local/sbin", "/usr/local/bin"]
+        .iter()
+        .any(|folder| std::path::Path::new(folder).join(program).exists());
     assert!(found || std::env::var_os("CI").is_none(), "nothing may be left out in CI: {program} is not installed");
     if !found {
         eprintln!("LEFT OUT: {program} is not installed (Debian: snmpd, snmp)");
