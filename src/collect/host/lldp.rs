@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::lldpdu::Lldpdu;
 use super::neighbors::{Heard, Neighbors};
@@ -23,7 +24,12 @@ pub(super) struct Lldp {
     neighbors: Neighbors,
     /// The table was confirmed since it was last told.
     confirmed: bool,
+    /// From when on silence is an answer: everybody who speaks has spoken. None once it was told.
+    whole_at: Option<Timestamp>,
 }
+
+/// msgTxInterval is 30 s (IEEE 802.1AB); who has not spoken after this does not speak.
+const LISTEN: Duration = Duration::from_secs(45);
 
 /// What was heard.
 #[derive(Clone, Copy, Debug, Default)]
@@ -38,9 +44,11 @@ pub(super) struct Hearing {
 
 impl Lldp {
     /// Open the socket. The error says what to do.
-    pub fn open() -> Result<Self, String> {
+    pub fn open(now: Timestamp) -> Result<Self, String> {
         match PacketSocket::open(ETHERTYPE) {
-            Ok(socket) => Ok(Self { socket, neighbors: Neighbors::default(), confirmed: false }),
+            Ok(socket) => {
+                Ok(Self { socket, neighbors: Neighbors::default(), confirmed: false, whole_at: Some(now + LISTEN) })
+            }
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 Err("hearing LLDP needs CAP_NET_RAW: grant it with `setcap cap_net_raw+ep` on the selvedge binary, or \
                  AmbientCapabilities=CAP_NET_RAW in its systemd unit, or set [host] lldp = false"
@@ -83,9 +91,14 @@ impl Lldp {
         hearing
     }
 
-    /// Once a second: true if the table is to be told, because rows ran out or were confirmed.
+    /// Once a second: true if the table is to be told, because rows ran out or were confirmed, or because it is whole
+    /// now, though nobody may be in it.
     pub fn tick(&mut self, now: Timestamp, exists: impl Fn(u32) -> bool) -> bool {
-        self.neighbors.expire(now, exists) || self.confirmed
+        let whole = self.whole_at.is_some_and(|at| at <= now);
+        if whole {
+            self.whole_at = None;
+        }
+        self.neighbors.expire(now, exists) || self.confirmed || whole
     }
 
     /// The table.

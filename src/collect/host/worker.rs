@@ -166,7 +166,7 @@ impl Worker {
         let ability = if !self.settings.lldp {
             Ability::Off
         } else {
-            match Lldp::open() {
+            match Lldp::open((self.clock)()) {
                 Ok(lldp) => {
                     for (if_index, known) in watch.interfaces.iter() {
                         if is_port(known) {
