@@ -11,7 +11,7 @@ use super::algebra::Clock;
 use super::seqlock::SeqCell;
 use crate::fabric::{
     AdminStatus, Counter, CounterWidth, Counters, DeviceHealth, DeviceId, DeviceIdentity, DeviceState, InterfaceId,
-    InterfaceInfo, InterfaceState, OperStatus, Rate, Rates, Timestamp, Unknown, UnreachableReason, Uptime,
+    InterfaceInfo, InterfaceState, OperStatus, Rate, Rates, SpeedSource, Timestamp, Unknown, UnreachableReason, Uptime,
 };
 
 /// Words of an interface's cell.
@@ -177,6 +177,12 @@ pub fn interface_state(words: &[u64; INTERFACE_WORDS], device: &DeviceId, info: 
         }
     }
     let speed_bps = (words[SPEED] != 0).then_some(words[SPEED]);
+    // Gaps count where the speed is that of an Ethernet port itself, and only such a port's is ever assumed.
+    let speed_source = speed_bps.map(|bps| match info.speed_bps {
+        None if flags.counts_gaps => SpeedSource::Assumed,
+        Some(stated) if stated == bps => SpeedSource::Stated,
+        _ => SpeedSource::Declared,
+    });
     let at = |index: usize, valid: bool| valid.then(|| Timestamp::from_micros(words[index] as i64));
     use Counter::*;
     let frames_in = flags.counts_gaps.then_some([InUcastPkts, InMulticastPkts, InBroadcastPkts]);
@@ -185,6 +191,7 @@ pub fn interface_state(words: &[u64; INTERFACE_WORDS], device: &DeviceId, info: 
         id: InterfaceId { device: device.clone(), if_name: Arc::clone(&info.if_name) },
         info: Arc::clone(info),
         speed_bps,
+        speed_source,
         oper_status: flags.oper_status,
         admin_status: flags.admin_status,
         oper_changed_at: at(OPER_CHANGED_AT, flags.oper_changed),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::fabric::{
     Counter, Direction, EndState, Evidence, Finding, FindingKey, FindingKind, InterfaceId, InterfaceState, LinkState,
-    OperStatus, Rate, Subject, Timestamp, Verdict,
+    OperStatus, Rate, SpeedSource, Subject, Timestamp, Verdict,
 };
 
 use super::phrase;
@@ -163,6 +163,11 @@ fn evidence(settings: &Settings, now: Timestamp, flow: &Flow<'_>, live: Live) ->
     let percent = phrase::or_unknown(*utilization, phrase::percent);
     let bps = phrase::or_unknown(*bps, phrase::bits);
     let capacity = capacity_bps.map(phrase::speed).unwrap_or_else(|| "an unknown speed".to_owned());
+    let assumed = match read.speed_source {
+        Some(SpeedSource::Assumed) => " (assumed: the device does not say how fast it is)",
+        Some(SpeedSource::Declared) => " (declared)",
+        _ => "",
+    };
     let (verb, preposition) = match direction {
         Direction::Out => ("sends", "to"),
         Direction::In => ("receives", "from"),
@@ -189,7 +194,7 @@ fn evidence(settings: &Settings, now: Timestamp, flow: &Flow<'_>, live: Live) ->
         summary: format!("{subject}{alias} {verb} {bps}{far}, {percent} of {capacity}"),
         cause,
         evidence: format!(
-            "{bps} {} ({measured}, by the last two polls) against {capacity} is {percent}; warning from {}, critical from {}; {}.",
+            "{bps} {} ({measured}, by the last two polls) against {capacity}{assumed} is {percent}; warning from {}, critical from {}; {}.",
             direction.as_str(),
             phrase::percent(settings.warning),
             phrase::percent(settings.critical),

@@ -22,5 +22,6 @@ pub use sample::{InterfacePoll, Medium, Reading, Sample, UnreachableReason};
 pub use secret::Secret;
 pub use state::{
     DeviceHealth, DeviceState, EndState, GroupState, InterfaceState, LinkHealth, LinkState, Rates, Snapshot,
+    SpeedSource,
 };
 pub use time::{Timestamp, Uptime};

@@ -32,6 +32,18 @@ impl std::ops::IndexMut<Counter> for Rates {
     }
 }
 
+/// Who says how fast an interface is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SpeedSource {
+    /// The device.
+    Stated,
+    /// The operator, in `[[interface]]`.
+    Declared,
+    /// Nobody: it is Ethernet, up, and taken for `[interfaces] default_speed`.
+    Assumed,
+}
+
 /// An interface as now known.
 #[derive(Clone, Debug)]
 pub struct InterfaceState {
@@ -42,6 +54,8 @@ pub struct InterfaceState {
     /// The speed that utilisation is measured against, bit/s: the operator's override, else what the device
     /// says, else the configured default for Ethernet; none where nothing is known.
     pub speed_bps: Option<u64>,
+    /// Who says so; none where nothing is known.
+    pub speed_source: Option<SpeedSource>,
     /// What it does, by the last poll or event.
     pub oper_status: OperStatus,
     /// What it should do.
@@ -118,6 +132,8 @@ pub struct EndState {
     pub oper_status: OperStatus,
     /// Bit/s it can send; none where not known.
     pub speed_bps: Option<u64>,
+    /// Who says so; none where nothing is known.
+    pub speed_source: Option<SpeedSource>,
     /// Bit/s it sends into the link.
     pub out_bps: Rate,
     /// `out_bps` against the slower of both ends.

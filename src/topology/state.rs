@@ -86,6 +86,7 @@ fn end_state(end: &LinkEnd, own: &Sight, far: &Sight) -> EndState {
         end: end.clone(),
         oper_status: own.oper_status(),
         speed_bps: own.speed_bps(),
+        speed_source: own.interface.as_ref().and_then(|interface| interface.speed_source),
         out_bps,
         utilization_out: utilization_out(own, far, out_bps),
         out_drops_pps: sum(own.rate(Counter::OutDiscards), own.rate(Counter::OutErrors)),

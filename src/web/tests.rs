@@ -165,6 +165,7 @@ fn snapshot() -> Snapshot {
             ..InterfaceInfo::default()
         }),
         speed_bps: Some(10_000_000_000),
+        speed_source: None,
         oper_status: OperStatus::LowerLayerDown,
         admin_status: AdminStatus::Up,
         oper_changed_at: None,
@@ -179,6 +180,7 @@ fn snapshot() -> Snapshot {
         end: LinkEnd { interface: InterfaceId::new(device, port), watched },
         oper_status: OperStatus::Up,
         speed_bps: Some(10_000_000_000),
+        speed_source: None,
         out_bps,
         utilization_out: out_bps.map(|bps| bps / 1e10),
         out_drops_pps: Rate::Known(2.0),

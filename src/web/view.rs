@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::alert::{Alert, AlertView};
 use crate::fabric::{
     AdminStatus, Counter, DeviceHealth, DeviceState, EndState, FindingKey, GroupKind, GroupState, InterfaceState,
-    Labels, LinkHealth, LinkId, LinkState, OperStatus, Rate, Rates, Snapshot, Subject, Timestamp, Unknown,
+    Labels, LinkHealth, LinkId, LinkState, OperStatus, Rate, Rates, Snapshot, SpeedSource, Subject, Timestamp, Unknown,
     UnreachableReason,
 };
 
@@ -63,6 +63,7 @@ pub(super) struct InterfaceView<'a> {
     #[serde(rename = "ifType")]
     if_type: u32,
     speed_bps: Option<u64>,
+    speed_source: Option<SpeedSource>,
     #[serde(rename = "ifOperStatus")]
     oper_status: OperStatus,
     #[serde(rename = "ifAdminStatus")]
@@ -112,6 +113,7 @@ impl<'a> From<&'a InterfaceState> for InterfaceView<'a> {
             if_alias: &interface.info.if_alias,
             if_type: interface.info.if_type,
             speed_bps: interface.speed_bps,
+            speed_source: interface.speed_source,
             oper_status: interface.oper_status,
             admin_status: interface.admin_status,
             since: time(interface.oper_changed_at),
@@ -177,6 +179,7 @@ struct EndView<'a> {
     watched: bool,
     oper_status: OperStatus,
     speed_bps: Option<u64>,
+    speed_source: Option<SpeedSource>,
     out_bps: Rate,
     out_drops_pps: Rate,
     in_drops_pps: Rate,
@@ -226,6 +229,7 @@ impl<'a> From<&'a EndState> for EndView<'a> {
             watched: end.end.watched,
             oper_status: end.oper_status,
             speed_bps: end.speed_bps,
+            speed_source: end.speed_source,
             out_bps: end.out_bps,
             out_drops_pps: end.out_drops_pps,
             in_drops_pps: end.in_drops_pps,

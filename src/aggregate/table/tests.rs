@@ -3,6 +3,7 @@ use std::collections::HashSet;
 use super::*;
 use crate::aggregate::SpeedOverride;
 use crate::aggregate::algebra::Clock;
+use crate::fabric::SpeedSource;
 use crate::fabric::{
     AdminStatus, Counter, CounterWidth, Counters, DeviceHealth, DeviceIdentity, InterfaceInfo, InterfacePoll, Medium,
     OperStatus, Rate, Unknown, UnreachableReason, Uptime,
@@ -453,13 +454,13 @@ fn utilisation_is_against_the_speed_that_counts() {
         bench.poll(poll as f64, vec![frames(poll)]);
     }
     let state = bench.state("eth0");
-    assert_eq!(state.speed_bps, Some(GIGABIT));
+    assert_eq!((state.speed_bps, state.speed_source), (Some(GIGABIT), Some(SpeedSource::Stated)));
     assert!((state.utilization_in.known().unwrap() - 9.6e6 * 8.0 / 1e9).abs() < 1e-9, "gaps count");
     let speed_overrides =
         vec![SpeedOverride { device: "leaf*".into(), interface: "eth0".into(), speed_bps: 100_000_000 }];
     bench.table.reconfigure(Settings { speed_overrides, ..Settings::default() });
     let state = bench.state("eth0");
-    assert_eq!(state.speed_bps, Some(100_000_000));
+    assert_eq!((state.speed_bps, state.speed_source), (Some(100_000_000), Some(SpeedSource::Declared)));
     assert!((state.utilization_in.known().unwrap() - 0.608).abs() < 1e-9, "against a declared speed they do not");
     bench.poll(3.0, vec![row("eth0", &[(Counter::InOctets, 2 * 7_600_000 + 30_000_000)])]);
     assert_eq!(bench.octets_in("eth0"), Rate::Known(30e6), "the port can do more than the line behind it");
@@ -470,9 +471,10 @@ fn utilisation_is_against_the_speed_that_counts() {
     unsaid.speed_bps = None;
     bench.table.reconfigure(Settings::default());
     bench.apply(3.0, None, Reading::Inventory(vec![Arc::new(unsaid)]));
-    assert_eq!(bench.state("eth0").speed_bps, Some(10_000_000_000));
+    let state = bench.state("eth0");
+    assert_eq!((state.speed_bps, state.speed_source), (Some(10_000_000_000), Some(SpeedSource::Assumed)));
     bench.event(4.0, OperStatus::Down, Medium::Netlink);
-    assert_eq!(bench.state("eth0").speed_bps, None);
+    assert_eq!((bench.state("eth0").speed_bps, bench.state("eth0").speed_source), (None, None));
     assert_eq!(bench.state("eth0").utilization_in, Rate::Unknown(Unknown::NoSpeed));
 }
 

@@ -95,6 +95,7 @@ fn interface(device: &str, name: &str, alias: &str, descr: &str, octets: Option<
             ..InterfaceInfo::default()
         }),
         speed_bps: None,
+        speed_source: None,
         oper_status: OperStatus::Dormant,
         admin_status: AdminStatus::Unknown,
         oper_changed_at: None,
@@ -148,6 +149,7 @@ fn links_groups_and_alerts_are_there_and_the_unknown_is_not() {
         end: LinkEnd { interface: InterfaceId::new(device, name), watched: true },
         oper_status: OperStatus::Up,
         speed_bps: None,
+        speed_source: None,
         out_bps: Rate::default(),
         utilization_out,
         out_drops_pps: Rate::default(),

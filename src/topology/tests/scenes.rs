@@ -356,6 +356,7 @@ impl Core {
                     id,
                     info: Arc::default(),
                     speed_bps: Some(10_000_000_000),
+                    speed_source: None,
                     oper_status: OperStatus::Up,
                     admin_status: AdminStatus::Up,
                     oper_changed_at: None,

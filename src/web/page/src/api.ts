@@ -28,6 +28,7 @@ export interface LinkEnd {
   watched: boolean;
   oper_status: string;
   speed_bps: Known;
+  speed_source?: "stated" | "declared" | "assumed" | null;
   /** Bit/s this end sends into the link. */
   out_bps: Known;
   out_drops_pps: Known;
@@ -98,6 +99,7 @@ export interface Interface {
   ifAlias?: string | null;
   ifType?: number | string | null;
   speed_bps: Known;
+  speed_source?: "stated" | "declared" | "assumed" | null;
   ifOperStatus: string;
   ifAdminStatus: string;
   since: string | null;

@@ -8,9 +8,9 @@ import { dropsOf, linksByAttention, utilizationOf, whyLossUnknown, whyUnknown, t
 import { HistoryCharts, type ChartSpec } from "./history";
 import { InterfacesTable, lossOf, peerOf, useInterfaces, why } from "./interfaces";
 import { LinksTable } from "./links";
-import { Badge, Drops, Empty, Load, Name, Panel, Since, Text, Value } from "./parts";
+import { Badge, Drops, Empty, Load, Name, Panel, Since, Speed, Text, Value } from "./parts";
 import { toDevice, toInterface, toLink } from "./route";
-import { bps, count, duration, pps, speed } from "./units";
+import { bps, count, duration, pps } from "./units";
 
 const Facts = ({ children }: { children: ComponentChildren }): JSX.Element => <dl class="facts">{children}</dl>;
 const Fact = ({ name, title, children }: { name: string; title?: string; children: ComponentChildren }): JSX.Element => (
@@ -96,7 +96,7 @@ function EndPanel({ fabric, link, from }: { fabric: Fabric; link: Link; from: "a
           <Load down={link.state === "down"} ratio={utilizationOf(link, from)} why={reason("utilization")} />
           <span class="big"><Value value={end.out_bps} as={bps} why={reason("out_bps")} /></span>
         </Fact>
-        <Fact name="Speed"><Value value={end.speed_bps} as={speed} why={reason("speed_bps")} /></Fact>
+        <Fact name="Speed"><Speed of={end} why={reason("speed_bps")} /></Fact>
         <Fact name="Lost on the way" title="Discards and errors counted by either end for this direction">
           <Drops value={dropsOf(link, from)} as={pps} why={whyLossUnknown(fabric, link, from)} />
         </Fact>
@@ -215,7 +215,7 @@ const PortFacts = ({ port }: { port: Interface }): JSX.Element => (
     <Fact name="Packets out"><Value value={port.rates["out_pps"]} as={pps} why={why(port, "out_pps", "ifHCOutUcastPkts")} /></Fact>
     <Fact name="Drops in"><Drops value={lossOf(port, "in", "drops")} as={pps} why={why(port, "in_drops_pps", "ifInDiscards", "ifInErrors")} /></Fact>
     <Fact name="Drops out"><Drops value={lossOf(port, "out", "drops")} as={pps} why={why(port, "out_drops_pps", "ifOutDiscards", "ifOutErrors")} /></Fact>
-    <Fact name="Speed"><Value value={port.speed_bps} as={speed} why={why(port, "speed_bps", "ifHighSpeed", "ifSpeed")} /></Fact>
+    <Fact name="Speed"><Speed of={port} why={why(port, "speed_bps", "ifHighSpeed", "ifSpeed")} /></Fact>
     <Fact name="ifIndex">{port.ifIndex ?? "–"}</Fact>
     {port.ifAlias && <Fact name="ifAlias"><Name>{port.ifAlias}</Name></Fact>}
     {port.ifDescr && <Fact name="ifDescr"><Name>{port.ifDescr}</Name></Fact>}

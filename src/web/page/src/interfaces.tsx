@@ -5,10 +5,10 @@ import { useEffect, useState } from "preact/hooks";
 
 import { fetchInterfaces, type Interface } from "./api";
 import { endKey, worse, type Fabric } from "./fabric";
-import { Badge, Drops, Load, Name, Since, Value } from "./parts";
+import { Badge, Drops, Load, Name, Since, Speed, Value } from "./parts";
 import { toInterface, toLink } from "./route";
 import { Table, type Column } from "./table";
-import { bps, naturalKey, pps, speed } from "./units";
+import { bps, naturalKey, pps } from "./units";
 
 const EVERY_MS = 2_000;
 
@@ -133,7 +133,7 @@ function columnsFor(fabric: Fabric): Column<Interface>[] {
       title: "Speed",
       largestFirst: true,
       value: (port) => port.speed_bps,
-      cell: (port) => <Value value={port.speed_bps} as={speed} why={why(port, "speed_bps", "ifHighSpeed", "ifSpeed")} />,
+      cell: (port) => <Speed of={port} why={why(port, "speed_bps", "ifHighSpeed", "ifSpeed")} />,
     },
     ...way("in", "In"),
     ...way("out", "Out"),

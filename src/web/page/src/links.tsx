@@ -3,11 +3,12 @@
 import type { JSX } from "preact";
 import { useMemo } from "preact/hooks";
 
-import { dropsOf, Rank, utilizationOf, whyLossUnknown, whyUnknown, worse, type Fabric, type LinkRow } from "./fabric";
+import { dropsOf, Rank, utilizationOf, whyLossUnknown, whyUnknown, type Fabric, type LinkRow } from "./fabric";
+import type { Link, LinkEnd } from "./api";
 import { toLink } from "./route";
-import { Badge, Drops, End, Load, Since, Value } from "./parts";
+import { Badge, Drops, End, Load, Since, Speed } from "./parts";
 import { Table, type Column } from "./table";
-import { bps, pps, speed } from "./units";
+import { bps, pps } from "./units";
 
 function load(fabric: Fabric, row: LinkRow, from: "a" | "b"): JSX.Element {
   const { link } = row;
@@ -53,8 +54,8 @@ function columnsFor(fabric: Fabric): Column<LinkRow>[] {
       title: "Speed",
       hint: "Of the slower end",
       largestFirst: true,
-      value: ({ link }) => slower(link.a.speed_bps, link.b.speed_bps),
-      cell: ({ link }) => <Value value={slower(link.a.speed_bps, link.b.speed_bps)} as={speed} why="neither end says" />,
+      value: ({ link }) => slowerEnd(link).speed_bps,
+      cell: ({ link }) => <Speed of={slowerEnd(link)} why="neither end says" />,
     },
     {
       key: "ab",
@@ -99,7 +100,8 @@ function columnsFor(fabric: Fabric): Column<LinkRow>[] {
   ];
 }
 
-const slower = (a: number | null, b: number | null): number | null => (a === null || b === null ? worse(a, b) : Math.min(a, b));
+/** The end that bounds what the link can carry: the slower one, or the only one that is known. */
+const slowerEnd = ({ a, b }: Link): LinkEnd => (b.speed_bps !== null && (a.speed_bps === null || b.speed_bps < a.speed_bps) ? b : a);
 
 const rowClass = ({ link, rank }: LinkRow): string =>
   link.state === "down" ? "is-down" : link.state === "unknown" ? "is-unknown" : rank <= Rank.Warning ? "is-warned" : "";

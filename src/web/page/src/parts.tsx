@@ -7,7 +7,7 @@ import { useEffect, useState } from "preact/hooks";
 import type { LinkEnd, Severity } from "./api";
 import { BUSY, FULL } from "./fabric";
 import { now } from "./live";
-import { absolute, duration, percent } from "./units";
+import { absolute, duration, percent, speed } from "./units";
 
 /** A number that is known, or a question mark that says why not. */
 export function Value(props: { value: number | null | undefined; as: (value: number) => string; why?: string | undefined }): JSX.Element {
@@ -19,6 +19,16 @@ export function Value(props: { value: number | null | undefined; as: (value: num
       <span class="sr">{why}</span>
     </span>
   );
+}
+
+/** A speed, and who says so where that is not the device itself. */
+export function Speed({ of, why }: { of: Pick<LinkEnd, "speed_bps" | "speed_source">; why?: string | undefined }): JSX.Element {
+  const value = <Value value={of.speed_bps} as={speed} why={why} />;
+  if (of.speed_source === "assumed") {
+    return <span title="The device does not say how fast it is; this is [interfaces] default_speed">{value} <i>assumed</i></span>;
+  }
+  if (of.speed_source === "declared") return <span title="By [[interface]] in the configuration">{value} <i>declared</i></span>;
+  return value;
 }
 
 export const level = (ratio: number | null): string =>
