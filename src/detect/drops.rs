@@ -72,6 +72,9 @@ const LOSSES: [Loss; 4] = [
     Loss { kind: FindingKind::DropsCorruption, direction: Direction::Out, counter: Counter::OutErrors },
 ];
 
+/// Rates that still contain a turn of the carrier: an agent's cache and a poll interval later they do not.
+const TURN: Duration = Duration::from_secs(30);
+
 #[derive(Clone, Copy)]
 struct Loss {
     kind: FindingKind,
@@ -179,9 +182,19 @@ fn key(state: &InterfaceState, loss: Loss) -> FindingKey {
     FindingKey { kind: loss.kind, subject: Subject::Interface(state.id.clone()), direction: Some(loss.direction) }
 }
 
+/// A port counts what it is given while it has no carrier as discarded, and frames that are cut short as damaged: the link
+/// that is down is told, and it explains them.
+fn is_turning(state: &InterfaceState, now: Timestamp) -> bool {
+    state.oper_status.is_down() || state.oper_changed_at.is_some_and(|changed| now.since(changed) < TURN)
+}
+
 fn judge(at: Look<'_>, loss: Loss, run: &mut Run) -> Judgement {
     let Look { settings, now, state, .. } = at;
     let unknown = |run: &Run, why| if run.live.is_some() { Judgement::Unknown(why) } else { Judgement::Calm };
+    if is_turning(state, now) {
+        (run.lost, run.counted_at) = (0.0, None);
+        return unknown(run, Unknown::Discontinuity);
+    }
     let pps = match state.rates[loss.counter] {
         Rate::Known(pps) => pps,
         Rate::Unknown(why) => return unknown(run, why),

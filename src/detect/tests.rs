@@ -440,6 +440,18 @@ fn drops_are_told_where_they_are_counted_with_share_and_rate() {
 }
 
 #[test]
+fn what_a_port_loses_while_its_link_goes_is_told_by_the_link() {
+    let mut world = World::new();
+    world.cut("leaf1", "spine1");
+    world.port("leaf1", "spine1").rates[Counter::OutDiscards] = Rate::Known(500.0);
+    assert_eq!(names(&world.found().0), [LINK, DEGRADED]);
+    world.mend("leaf1", "spine1");
+    assert_eq!(world.found().0.len(), 0, "the last rates still hold what was lost before");
+    world.now = world.now + Duration::from_secs(60);
+    assert_eq!(names(&world.found().0), ["DropsCongestion leaf1:spine1 out"], "this is lost with the link up");
+}
+
+#[test]
 fn a_few_lost_packets_are_noise_until_they_go_on() {
     let mut world = World::new();
     let key = "DropsCorruption spine1:leaf1 in";
