@@ -224,5 +224,16 @@ fn a_dead_device_and_garbage_traps_are_counted_and_harm_nobody() {
     receiver.wait(0, "DeviceUnreachable", "resolved", Duration::from_secs(30));
     let metrics = lab.get_text("/metrics").unwrap();
     println!("{}", metrics.lines().filter(|line| line.starts_with("selvedge_trap")).collect::<Vec<_>>().join("\n"));
+
+    // Dead again, and taken off the list while Selvedge is down: what was told of it is over, nobody will speak of it.
+    let before = receiver.heard().len();
+    lab.run("kill spine2");
+    receiver.wait(before, "DeviceUnreachable", "firing", Duration::from_secs(30));
+    selvedge.kill();
+    let target = "[[snmp.target]]\naddress = \"10.99.0.2\"\nauth = \"lab\"\n";
+    let config = lab.config(4, "");
+    assert!(config.contains(target));
+    let selvedge = lab.selvedge(&config.replace(target, ""));
+    receiver.wait(before, "DeviceUnreachable", "resolved", Duration::from_secs(20));
     selvedge.stop();
 }

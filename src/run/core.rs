@@ -258,6 +258,10 @@ impl Core {
         if pace.stale && now.since(pace.drawn_at) >= DRAW_EVERY {
             let (links, groups) = self.topology.snapshot(now, view!(self.table));
             self.views.show_drawing(Drawing { links, groups });
+            // What alerts rest on moves on too, without a transition.
+            if self.book.active() > 0 {
+                self.views.show_alerts(self.book.alerts().cloned().collect());
+            }
             pace.drawn_at = now;
             pace.stale = false;
         }

@@ -109,7 +109,10 @@ impl Poller {
         let stale: Vec<String> =
             self.shared.names().addresses().into_iter().filter(|address| !wanted.contains_key(address)).collect();
         for address in stale {
+            // What was told of it before the restart is over: nobody will speak of it any more.
+            let device = self.shared.names().provisional(&address);
             self.forget_name(&address);
+            self.shared.emit(&device, clock::now(), None, Reading::Retired);
         }
         lock(&self.keys).retain(wanted.values().map(|target| &target.credentials).collect());
         for address in order {
