@@ -25,9 +25,10 @@ export function Value(props: { value: number | null | undefined; as: (value: num
 export function Speed({ of, why }: { of: Pick<LinkEnd, "speed_bps" | "speed_source">; why?: string | undefined }): JSX.Element {
   const value = <Value value={of.speed_bps} as={speed} why={why} />;
   if (of.speed_source === "assumed") {
-    return <span title="The device does not say how fast it is; this is [interfaces] default_speed">{value} <i>assumed</i></span>;
+    const why = "assumed: the device does not say how fast it is; this is [interfaces] default_speed";
+    return <span title={why}><span aria-hidden="true">≈ </span>{value}<span class="sr"> {why}</span></span>;
   }
-  if (of.speed_source === "declared") return <span title="By [[interface]] in the configuration">{value} <i>declared</i></span>;
+  if (of.speed_source === "declared") return <span title="declared: by [[interface]] in the configuration">{value}</span>;
   return value;
 }
 
