@@ -186,6 +186,17 @@ fn targets_come_and_go_while_the_others_keep_their_state() {
     wait_for("leaf2 is gone", Duration::from_secs(10), || answered_since("leaf2").is_none().then_some(()));
     assert_eq!(answered_since("leaf1"), since);
 
+    // Found by a targets file of Prometheus' kind, and lost with it.
+    let with_files = lab.config(3, "[[snmp.targets_from]]\nfile = \"targets/*.json\"\nauth = \"core\"\n");
+    std::fs::write(lab.scratch.path().join("selvedge.toml"), with_files).unwrap();
+    let folder = lab.scratch.path().join("targets");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("rack1.json"), r#"[{"targets": ["10.99.0.4"], "labels": {"rack": "1"}}]"#).unwrap();
+    wait_for("leaf2 is back", Duration::from_secs(20), || answered_since("leaf2"));
+    assert_eq!(answered_since("leaf1"), since);
+    std::fs::remove_file(folder.join("rack1.json")).unwrap();
+    wait_for("leaf2 is gone again", Duration::from_secs(10), || answered_since("leaf2").is_none().then_some(()));
+
     // A file with a mistake changes nothing and is told.
     std::fs::write(lab.scratch.path().join("selvedge.toml"), "[snmp\n").unwrap();
     selvedge.signal(rustix::process::Signal::HUP);
@@ -235,5 +246,42 @@ fn a_dead_device_and_garbage_traps_are_counted_and_harm_nobody() {
     assert!(config.contains(target));
     let selvedge = lab.selvedge(&config.replace(target, ""));
     receiver.wait(before, "DeviceUnreachable", "resolved", Duration::from_secs(20));
+    selvedge.stop();
+}
+
+#[test]
+fn a_port_of_this_host_is_told_by_the_kernel_at_once() {
+    let Some(lab) = Lab::up(1, 1, 0) else { return };
+    let receiver = lab.receiver();
+    let ip = |arguments: &str| {
+        let status = lab.command_on("mgmt", "ip").args(arguments.split_whitespace()).status().unwrap();
+        assert!(status.success(), "ip {arguments}");
+    };
+    ip("link add up0 type veth peer name up1");
+    ip("link set up0 up");
+    ip("link set up1 up");
+    let config = lab.config(0, "").replace("[host]\nenabled = false", "[host]\nenabled = true");
+    let selvedge = lab.selvedge(&config);
+    let is_up = |name: &str| {
+        let interfaces = lab.get("/api/interfaces").ok()?;
+        interfaces.as_array()?.iter().find(|i| i["interface"] == name).filter(|i| i["ifOperStatus"] == "up").map(|_| ())
+    };
+    wait_for("the port is seen up", Duration::from_secs(15), || is_up("up0"));
+
+    // Polls come once a second; only the kernel's notice is faster.
+    let mut ways = Vec::new();
+    for _ in 0..10 {
+        let from = receiver.heard().len();
+        let cut = Instant::now();
+        ip("link set up1 down");
+        let down = receiver.wait(from, "LinkDown", "firing", Duration::from_secs(10));
+        ways.push(down.at.duration_since(cut).as_secs_f64() * 1e3);
+        assert_eq!((down.label("interface"), down.label("severity")), ("up0", "warning"));
+        ip("link set up1 up");
+        receiver.wait(from, "LinkDown", "resolved", Duration::from_secs(10));
+    }
+    ways.sort_by(f64::total_cmp);
+    println!("a cut at this host to the webhook, 10 cuts: median {:.0} ms, worst {:.0} ms", ways[5], ways[9]);
+    assert!(!told(&receiver, 0).iter().any(|told| !told.starts_with("LinkDown")), "{:?}", told(&receiver, 0));
     selvedge.stop();
 }
