@@ -51,7 +51,7 @@ pub fn from_config(path: Option<&Path>, auth: Option<&str>, address: &str) -> Re
 /// A device, and what proves to it who we are.
 #[derive(Clone, Debug, clap::Args)]
 pub struct DeviceArgs {
-    /// Host name or address, with a port if it is not 161: 10.99.0.1, 127.0.3.7:1161, [2001:db8::1]:161.
+    /// Host name or address, with a port if it is not 161: `10.99.0.1`, `127.0.3.7:1161`, `[2001:db8::1]:161`.
     #[arg(value_name = "TARGET")]
     pub target: String,
     /// SNMPv2c with this community.

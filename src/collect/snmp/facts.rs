@@ -32,7 +32,7 @@ pub struct Facts {
     pub chassis_id: Option<ChassisId>,
     /// The ifIndex of the interface that carries the address we poll.
     pub management_if_index: Option<u32>,
-    /// Which of [`CHANGE_SCALARS`] it has.
+    /// Which of `CHANGE_SCALARS` it has.
     pub change_scalars: Vec<Column>,
     /// When the answer came.
     pub taken_at: Timestamp,
