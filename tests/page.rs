@@ -313,19 +313,23 @@ fn quiet(command: &mut Command) -> Child {
 struct Process {
     child: Child,
     output: fs::File,
+    /// Where it puts what is temporary: it is killed, and cannot clean up after itself.
+    _scratch: tempfile::TempDir,
 }
 
 impl Process {
     fn start(arguments: &[&str]) -> Self {
         let output = tempfile::tempfile().unwrap();
+        let scratch = tempfile::tempdir().unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_selvedge"))
             .args(arguments)
+            .env("TMPDIR", scratch.path())
             .stdin(Stdio::null())
             .stdout(output.try_clone().unwrap())
             .stderr(output.try_clone().unwrap())
             .spawn()
             .expect("selvedge starts");
-        Self { child, output }
+        Self { child, output, _scratch: scratch }
     }
 
     fn end(&mut self) {
