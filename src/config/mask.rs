@@ -148,7 +148,7 @@ impl<'a> Scan<'a> {
             return !matches!(leaf, "version" | "user" | "context" | "protocol");
         }
         if self.section.starts_with("receiver") {
-            return !matches!(leaf, "name" | "kind" | "timeout" | "send_resolved");
+            return !matches!(leaf, "name" | "kind" | "timeout" | "send_resolved" | "resend_every" | "ca");
         }
         matches!(leaf, "url" | "http" | "priv" | "key" | "token")
             || ["community", "password", "passphrase", "secret"].iter().any(|secret| distance(leaf, secret) <= 2)

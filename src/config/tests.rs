@@ -281,8 +281,9 @@ fn every_key_arrives_where_it_belongs() {
     assert_eq!(group.links[0], crate::fabric::InterfaceId::new("edge1", "et-0/0/1"));
     assert_eq!(group.links[1], crate::fabric::InterfaceId::new("10.0.0.1:161", "1:2"));
 
-    assert_eq!((&*receivers[0].name, receivers[0].kind), ("oncall", ReceiverKind::Webhook));
-    assert_eq!(receivers[0].url.reveal(), "https://alerts.example/hook?token=hush");
+    assert_eq!(&*receivers[0].name, "oncall");
+    let ReceiverKind::Webhook { url, hmac } = &receivers[0].kind else { panic!("{:?}", receivers[0]) };
+    assert_eq!((url.reveal(), hmac), ("https://alerts.example/hook?token=hush", &None));
     assert_eq!((receivers[0].timeout, receivers[0].send_resolved), (secs(3), false));
     assert_eq!(routes[0].receiver, "oncall");
     assert_eq!(routes[0].matchers["severity"], "critical");

@@ -33,13 +33,8 @@ fn surroundings() -> Surroundings {
 }
 
 fn webhook(name: &str, url: &str) -> ReceiverSettings {
-    ReceiverSettings {
-        name: name.into(),
-        kind: ReceiverKind::Webhook,
-        url: Secret::new(url),
-        timeout: Duration::from_millis(500),
-        send_resolved: true,
-    }
+    let kind = ReceiverKind::Webhook { url: Secret::new(url), hmac: None };
+    ReceiverSettings { timeout: Duration::from_millis(500), ..ReceiverSettings::new(name, kind) }
 }
 
 fn start(data: &Path, receivers: Vec<ReceiverSettings>, routes: Vec<Route>) -> (Book, Deliverer) {
