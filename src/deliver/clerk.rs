@@ -16,7 +16,7 @@ use super::courier::{Courier, Errand, Outcome, Report};
 use super::entry::{Entry, Notice, Step};
 use super::queue::Queue;
 use super::store::{Batch, StoredAlert};
-use super::{ReadError, ReceiverKind, ReceiverSettings, ReceiverStats, Stats, Store, Surroundings, WriteError};
+use super::{ReadError, ReceiverSettings, ReceiverStats, Stats, Store, Surroundings, WriteError};
 
 /// So many waiting commands are taken into one write at most.
 const COMMANDS_PER_WRITE: usize = 1_024;
@@ -73,15 +73,6 @@ struct Desk {
     /// When it is to be reminded of what fires, where its kind needs that. At first at once: while we were away it
     /// may have forgotten.
     remind_at: Instant,
-}
-
-impl Desk {
-    fn resend_every(&self) -> Option<Duration> {
-        match self.settings.kind {
-            ReceiverKind::Alertmanager { resend_every, .. } => Some(resend_every),
-            _ => None,
-        }
-    }
 }
 
 impl Clerk {
@@ -402,7 +393,7 @@ impl Clerk {
         }
         let now = Instant::now();
         for desk in &mut self.desks {
-            let Some(every) = desk.resend_every().filter(|_| desk.remind_at <= now) else { continue };
+            let Some(every) = desk.settings.kind.resend_every().filter(|_| desk.remind_at <= now) else { continue };
             desk.remind_at = now + every;
             if desk.errands.capacity() < desk.errands.max_capacity() {
                 // It is busy with an errand already; this one would be old when its turn comes.
@@ -415,7 +406,7 @@ impl Clerk {
                 known.map(|(_, told)| told).filter(hears).filter_map(|told| told.notice.clone()).collect();
             if !firing.is_empty() {
                 // There is room, or the courier has ended: then its desk is closed.
-                let _ = desk.errands.try_send(Errand::Remind(firing));
+                let _ = desk.errands.try_send(Errand::Remind { firing, made_at: now });
             }
         }
     }
@@ -424,7 +415,7 @@ impl Clerk {
         if self.stop_by.is_some() {
             return None;
         }
-        self.desks.iter().filter(|desk| desk.resend_every().is_some()).map(|desk| desk.remind_at).min()
+        self.desks.iter().filter(|desk| desk.settings.kind.resend_every().is_some()).map(|desk| desk.remind_at).min()
     }
 
     /// Told to stop, and either nothing is left that could be sent soon or the grace is over.

@@ -31,7 +31,7 @@ pub(super) enum Errand {
     /// To be told until it is acknowledged or refused for good, and reported.
     Tell(Entry),
     /// What the receiver knows to fire: to be told again, once. What fails is in the next reminder too.
-    Remind(Vec<Notice>),
+    Remind { firing: Vec<Notice>, made_at: Instant },
 }
 
 /// What became of a notification.
@@ -80,8 +80,8 @@ impl Courier {
         while let Some(errand) = errands.recv().await {
             let entry = match errand {
                 Errand::Tell(entry) => entry,
-                Errand::Remind(firing) => {
-                    self.remind(&firing).await;
+                Errand::Remind { firing, made_at } => {
+                    self.remind(&firing, made_at).await;
                     continue;
                 }
             };
@@ -152,11 +152,15 @@ impl Courier {
     }
 
     /// Tell again of what fires; stops at the first failure, and leaves the rest to the next reminder.
-    async fn remind(&mut self, firing: &[Notice]) {
+    async fn remind(&mut self, firing: &[Notice], made_at: Instant) {
         if self.settings.has_changed().unwrap_or(false) {
             self.begin_anew();
         }
         let settings = self.settings.borrow_and_update().clone();
+        // It waited behind a notification that could not be told: what has ended since would seem to fire again.
+        if settings.kind.resend_every().is_none_or(|every| made_at.elapsed() > every) {
+            return;
+        }
         for part in firing.chunks(alertmanager::ALERTS_PER_POST) {
             let (now, external_url) = ((self.surroundings.clock)(), &self.surroundings.external_url);
             let answer = match letter::reminders(&settings, part, external_url, now) {

@@ -81,3 +81,21 @@ fn payload(notice: &Notice) -> Payload {
 fn details(texts: &Labels) -> impl Iterator<Item = (String, Value)> + '_ {
     texts.iter().map(|(name, text)| (name.clone(), cut(text, DETAIL).into()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::deliver::webhook::tests::notice;
+
+    #[test]
+    fn the_longest_texts_fit_into_an_event() {
+        let mut notice = notice();
+        for name in ["summary", "cause", "evidence", "action"] {
+            notice.annotations.insert(name.into(), "\u{1}".repeat(1_000_000));
+        }
+        let bytes = body(&notice, &Secret::new("R"), "http://monitor:9750").unwrap();
+        assert!(bytes.len() < 512_000, "{}", bytes.len());
+        let event: Value = serde_json::from_slice(&bytes).unwrap();
+        assert_eq!(event["payload"]["summary"].as_str().unwrap().chars().count(), SUMMARY);
+    }
+}

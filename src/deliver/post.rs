@@ -49,16 +49,19 @@ impl Answer {
     }
 }
 
-/// An answer with its words: status and the beginning of its body, as the receiver wrote it.
+/// An answer with its words.
 pub(super) struct Heard {
     pub answer: Answer,
-    pub words: String,
+    /// The status, or why there is none.
+    pub status: String,
+    /// The beginning of its body, as the receiver wrote it.
+    pub body: String,
 }
 
 impl From<Answer> for Heard {
     fn from(answer: Answer) -> Self {
-        let words = answer.why().unwrap_or_default().to_owned();
-        Self { answer, words }
+        let status = answer.why().unwrap_or_default().to_owned();
+        Self { answer, status, body: String::new() }
     }
 }
 
@@ -119,12 +122,8 @@ pub(super) async fn post(
             break;
         }
     }
-    let body = String::from_utf8_lossy(&shown);
-    let words = match body.trim() {
-        "" => status.to_string(),
-        body => format!("{status}: {body}"),
-    };
-    Heard { answer: judge(status, retry_after), words }
+    let body = String::from_utf8_lossy(&shown).trim().to_owned();
+    Heard { answer: judge(status, retry_after), status: status.to_string(), body }
 }
 
 /// On this very machine: no proxy that the environment names has a part in it.

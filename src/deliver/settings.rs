@@ -80,6 +80,14 @@ impl ReceiverKind {
     /// Where PagerDuty takes events.
     pub const PAGERDUTY_URL: &str = "https://events.pagerduty.com/v2/enqueue";
 
+    /// How often it is to be told again of what fires; none where once is enough.
+    pub const fn resend_every(&self) -> Option<Duration> {
+        match self {
+            Self::Alertmanager { resend_every, .. } => Some(*resend_every),
+            _ => None,
+        }
+    }
+
     /// Its word in the configuration.
     pub const fn as_str(&self) -> &'static str {
         match self {

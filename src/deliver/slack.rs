@@ -66,3 +66,32 @@ fn escaped(text: &str, most: usize) -> String {
     }
     escaped
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::deliver::webhook::tests::notice;
+
+    #[test]
+    fn the_longest_texts_fit_into_their_blocks() {
+        let mut notice = notice();
+        for name in ["summary", "cause", "evidence", "action"] {
+            notice.annotations.insert(name.into(), "&".repeat(100_000));
+        }
+        let body: Value = serde_json::from_slice(&body(&notice, "http://monitor:9750").unwrap()).unwrap();
+        let blocks = body["attachments"][0]["blocks"].as_array().unwrap();
+        assert_eq!(blocks.len(), 4);
+        for block in &blocks[..3] {
+            let text = block["text"]["text"].as_str().unwrap();
+            assert!(text.ends_with("&amp;\u{2026}") && text.chars().count() <= 3_000, "{}", text.len());
+        }
+        assert!(body["text"].as_str().unwrap().len() < 3_000);
+    }
+
+    #[test]
+    fn what_devices_say_is_no_markup() {
+        assert_eq!(escaped("<!channel> & \n<http://a|b>", 99), "&lt;!channel&gt; &amp;  &lt;http://a|b&gt;");
+        assert_eq!(escaped("abc", 3), "abc");
+        assert_eq!(escaped("abcd", 3), "abc\u{2026}");
+    }
+}

@@ -1,5 +1,6 @@
 //! A test alert, straight to one receiver, past the outbox: does the way to it work?
 
+use std::cmp::Reverse;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -37,7 +38,8 @@ pub async fn send_test(settings: &ReceiverSettings, external_url: &str, now: Tim
     let mut trials = Vec::new();
     for firing in [true, false] {
         let hears_ends = settings.send_resolved || matches!(settings.kind, ReceiverKind::Alertmanager { .. });
-        if !firing && !(hears_ends && trials.iter().any(|trial: &Trial| trial.taken)) {
+        let goes = firing || (hears_ends && trials.iter().any(|trial: &Trial| trial.taken));
+        if !goes {
             break;
         }
         let told = if firing { "firing" } else { "resolved" };
@@ -58,19 +60,23 @@ pub async fn send_test(settings: &ReceiverSettings, external_url: &str, now: Tim
                 told,
                 member: several.then_some(number + 1),
                 taken: matches!(heard.answer, Answer::Acknowledged),
-                answer: masked(settings, heard.words),
+                answer: shown(settings, &heard),
             });
         }
     }
     trials
 }
 
-/// An answer may repeat what it was sent, and hold anything else.
-fn masked(settings: &ReceiverSettings, mut words: String) -> String {
-    for secret in settings.secrets() {
-        words = words.replace(secret.reveal(), "***");
+/// On one line. A body may repeat what it was sent, and hold anything else.
+fn shown(settings: &ReceiverSettings, heard: &Heard) -> String {
+    let mut secrets = settings.secrets();
+    // One may be a part of another.
+    secrets.sort_by_key(|secret| Reverse(secret.reveal().len()));
+    let body = secrets.into_iter().fold(heard.body.clone(), |body, secret| body.replace(secret.reveal(), "***"));
+    match body.as_str() {
+        "" => heard.status.clone(),
+        body => format!("{}: {}", heard.status, cut(body, SHOWN).escape_debug()),
     }
-    cut(&words, SHOWN).escape_debug().to_string()
 }
 
 fn notice(firing: bool, now: Timestamp) -> Notice {
@@ -91,5 +97,22 @@ fn notice(firing: bool, now: Timestamp) -> Notice {
         // What ends must have lasted.
         starts_at: now - Duration::from_secs(1),
         ends_at: (!firing).then_some(now),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fabric::Secret;
+
+    #[test]
+    fn an_answer_shows_no_secret_and_stays_on_its_line() {
+        let kind = ReceiverKind::PagerDuty { url: Secret::new("http://a/TOKEN"), routing_key: Secret::new("TOKEN") };
+        let settings = ReceiverSettings::new("pager", kind);
+        let body = "no such key: TOKEN\n\u{1b}[31m at http://a/TOKEN".to_owned();
+        let heard = Heard { answer: Answer::RefusesBody(String::new()), status: "400 Bad Request".into(), body };
+        assert_eq!(shown(&settings, &heard), r"400 Bad Request: no such key: ***\n\u{1b}[31m at ***");
+        let long = Heard { body: "x".repeat(4_096), ..heard };
+        assert!(shown(&settings, &long).chars().count() < 250);
     }
 }

@@ -110,12 +110,12 @@ fn group_key(labels: &Labels) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::alert::Fingerprint;
     use crate::fabric::{FindingKey, FindingKind, Subject, Timestamp};
 
-    fn notice() -> Notice {
+    pub(in crate::deliver) fn notice() -> Notice {
         let subject = Subject::Device("leaf1".into());
         let key = FindingKey { kind: FindingKind::DeviceUnreachable, subject, direction: None };
         let labels =

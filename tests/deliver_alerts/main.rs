@@ -1,8 +1,10 @@
 //! Alerts against receivers that fail in every way, a process that is killed, and a disk that is full:
 //! real sockets on loopback, real files.
 
+mod alertmanager;
 mod disk;
 mod kill;
+mod kinds;
 mod outages;
 mod receiver;
 
