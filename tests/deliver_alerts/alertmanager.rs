@@ -173,3 +173,50 @@ async fn every_member_is_told_and_one_that_takes_it_is_enough() {
     eventually("taken by the other", || deliverer.stats().acknowledged.count() == 2).await;
     deliverer.stop(GRACE).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_ends_is_the_label_set_that_was_told() {
+    let (receiver, data) = (Receiver::well().await, tempfile::tempdir().unwrap());
+    let kind = ReceiverKind::Alertmanager {
+        urls: vec![Secret::new(format!("http://{}", receiver.address))],
+        resend_every: Duration::from_secs(60),
+    };
+    let settings = ReceiverSettings::new("am", kind);
+    let (mut book, deliverer) = start(data.path(), vec![settings.clone()], vec![]);
+    deliverer.submit(word(&mut book, "leaf1", Some(Warning)));
+    deliverer.submit(word(&mut book, "leaf1", Some(Critical)));
+    eventually("both are taken", || deliverer.stats().acknowledged.count() == 2).await;
+    deliverer.stop(GRACE).await;
+    drop(deliverer);
+    let (mut book, deliverer) = start(data.path(), vec![settings], vec![]);
+    eventually("it is reminded at once", || receiver.requests().len() == 3).await;
+    // Less urgent: not told.
+    deliverer.submit(word(&mut book, "leaf1", Some(Info)));
+    deliverer.submit(word(&mut book, "leaf1", None));
+    eventually("the end is taken", || deliverer.stats().acknowledged.count() == 1).await;
+    deliverer.stop(GRACE).await;
+
+    // Severity of each alert, and in how many minutes it ends.
+    let told: Vec<Vec<(String, i64)>> = receiver
+        .requests()
+        .iter()
+        .map(|request| {
+            let alerts = request.body.as_array().unwrap();
+            let time = |alert: &Value, name: &str| alert[name].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+            let ends_in = |alert: &Value| (time(alert, "endsAt").as_second() - now().as_micros() / 1_000_000 + 30) / 60;
+            assert!(alerts.iter().all(|alert| time(alert, "startsAt") <= time(alert, "endsAt")));
+            let severity = |alert: &Value| alert["labels"]["severity"].as_str().unwrap().to_owned();
+            alerts.iter().map(|alert| (severity(alert), ends_in(alert))).collect()
+        })
+        .collect();
+    let alert = |severity: &str, minutes| (severity.to_owned(), minutes);
+    assert_eq!(
+        told,
+        [
+            vec![alert("warning", 4)],
+            vec![alert("warning", 0), alert("critical", 4)],
+            vec![alert("critical", 4)],
+            vec![alert("critical", 0)],
+        ]
+    );
+}
