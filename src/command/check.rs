@@ -1,14 +1,19 @@
 //! `selvedge check`: is the configuration fine, and if not, all that is wrong with it.
 //!
-//! Exit status 0: it is, warnings or not; 1: it is not; 2: the command line is wrong.
+//! With `--send-test` it also sends a test alert to one receiver and says what that answered.
+//!
+//! Exit status 0: it is, warnings or not, and the receiver took the test; 1: not so; 2: the command line is wrong.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 
 use super::Format;
 use crate::config::{self, Errors, Loaded, Problem, Settings, Severity};
+use crate::deliver::{self, ReceiverSettings, Trial};
+use crate::fabric::Timestamp;
 
 /// Check a configuration without starting anything.
 #[derive(Clone, Debug, clap::Args)]
@@ -16,6 +21,9 @@ pub struct Args {
     /// The configuration; without it selvedge.toml in the working directory, if it is there.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Send a test alert (SelvedgeTest, severity info) and its end to this receiver, and say what it answers.
+    #[arg(long, value_name = "NAME")]
+    pub send_test: Option<String>,
     /// How to report.
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
@@ -23,7 +31,24 @@ pub struct Args {
 
 /// Run the command.
 pub fn run(args: Args) -> ExitCode {
-    let report = Report::new(config::load(args.config.as_deref()));
+    let loaded = config::load(args.config.as_deref());
+    let chosen = match (&args.send_test, &loaded) {
+        (Some(name), Ok(loaded)) => Some(choose(name, &loaded.settings)),
+        _ => None,
+    };
+    let mut report = Report::new(loaded);
+    let mut failed = false;
+    match chosen {
+        Some(Ok((receiver, page))) => match send(&receiver, &page) {
+            Ok(trials) => {
+                failed = trials.iter().any(|trial| !trial.taken);
+                report.test = Some(TestReport { receiver: receiver.name, ok: !failed, requests: trials });
+            }
+            Err(error) => return complain(&error),
+        },
+        Some(Err(error)) => return complain(&error),
+        None => {}
+    }
     match args.format {
         Format::Human => {
             for problem in &report.problems {
@@ -32,6 +57,9 @@ pub fn run(args: Args) -> ExitCode {
             }
             if report.ok {
                 anstream::println!("{}", report.verdict);
+                for line in report.test.iter().flat_map(TestReport::lines) {
+                    anstream::println!("{line}");
+                }
             } else {
                 anstream::eprintln!("{}", report.verdict);
             }
@@ -41,7 +69,52 @@ pub fn run(args: Args) -> ExitCode {
             Err(error) => anstream::eprintln!("error: the report cannot be written: {error}"),
         },
     }
-    if report.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if report.ok && !failed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn complain(error: &str) -> ExitCode {
+    anstream::eprintln!("error: {error}");
+    ExitCode::FAILURE
+}
+
+/// The receiver with this name, and where the page is, for the link in the alert.
+fn choose(name: &str, settings: &Settings) -> Result<(ReceiverSettings, String), String> {
+    let page = format!("http://{}", settings.web.listen);
+    match settings.receivers.iter().find(|receiver| receiver.name == name) {
+        Some(receiver) => Ok((receiver.clone(), page)),
+        None if settings.receivers.is_empty() => Err(format!("there is no receiver {name:?}; add a [[receiver]]")),
+        None => {
+            let known: Vec<String> = settings.receivers.iter().map(|receiver| format!("{:?}", receiver.name)).collect();
+            Err(format!("there is no receiver {name:?}; known are {}", known.join(", ")))
+        }
+    }
+}
+
+fn send(receiver: &ReceiverSettings, page: &str) -> Result<Vec<Trial>, String> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_err(|_| "the clock stands before 1970")?;
+    let now = Timestamp::from_micros(i64::try_from(now.as_micros()).map_err(|_| "the clock is out of range")?);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| format!("cannot start: {error}"))?;
+    Ok(runtime.block_on(deliver::send_test(receiver, page, now)))
+}
+
+/// What a receiver made of the test.
+#[derive(Debug, Serialize)]
+struct TestReport {
+    receiver: String,
+    ok: bool,
+    requests: Vec<Trial>,
+}
+
+impl TestReport {
+    fn lines(&self) -> impl Iterator<Item = String> {
+        self.requests.iter().map(|trial| {
+            let Trial { told, member, taken, answer } = trial;
+            let member = member.map_or(String::new(), |member| format!(", member {member}"));
+            let verdict = if *taken { "taken" } else { "NOT taken" };
+            format!("{}{member}: test alert {told}: {verdict}: {answer}", self.receiver)
+        })
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -54,6 +127,8 @@ struct Report {
     receivers: usize,
     host: bool,
     problems: Vec<Problem>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    test: Option<TestReport>,
     #[serde(skip)]
     verdict: String,
 }
@@ -91,6 +166,7 @@ impl Report {
             receivers: settings.as_ref().map_or(0, |settings| settings.receivers.len()),
             host: shown.host.enabled,
             problems,
+            test: None,
             verdict,
         }
     }

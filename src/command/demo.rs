@@ -201,13 +201,10 @@ fn settings(args: &Args, simulation: &Simulation, receiver: SocketAddr, traps: S
         traps: Some(TrapSettings { listen: traps }),
         host: HostSettings { enabled: false, ..HostSettings::default() },
         detect,
-        receivers: vec![ReceiverSettings {
-            name: "demo".into(),
-            kind: ReceiverKind::Webhook,
-            url: Secret::new(format!("http://{receiver}/")),
-            timeout: Duration::from_secs(5),
-            send_resolved: true,
-        }],
+        receivers: vec![ReceiverSettings::new(
+            "demo",
+            ReceiverKind::Webhook { url: Secret::new(format!("http://{receiver}/")), hmac: None },
+        )],
         ..Settings::default()
     }
 }

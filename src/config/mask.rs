@@ -148,7 +148,9 @@ impl<'a> Scan<'a> {
             return !matches!(leaf, "version" | "user" | "context" | "protocol");
         }
         if self.section.starts_with("receiver") {
-            return !matches!(leaf, "name" | "kind" | "timeout" | "send_resolved");
+            // The names of headers are the user's own.
+            let is_header = self.section.ends_with(".headers") || self.key.starts_with("headers.");
+            return is_header || !matches!(leaf, "name" | "kind" | "timeout" | "send_resolved" | "resend_every" | "ca");
         }
         matches!(leaf, "url" | "http" | "priv" | "key" | "token")
             || ["community", "password", "passphrase", "secret"].iter().any(|secret| distance(leaf, secret) <= 2)

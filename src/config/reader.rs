@@ -277,6 +277,28 @@ impl<'a> Section<'a> {
         pairs
     }
 
+    /// A table of names and values of several types; empty where it is not there.
+    pub fn value_map(&mut self, key: &'static str, help: &str) -> Vec<(Found<String>, &'a Spanned<DeValue<'a>>, At)> {
+        let context = self.context;
+        let Some((value, at)) = self.get(key) else { return Vec::new() };
+        let DeValue::Table(table) = value.get_ref() else {
+            context.error(&at, format!("expected a table, found {}", kind(value.get_ref())), help);
+            return Vec::new();
+        };
+        let pair = |(name, value): (&Spanned<_>, &'a Spanned<DeValue<'a>>)| {
+            let name: &toml::de::DeString<'_> = name.get_ref();
+            let key = join(&at.key, name);
+            let at = At { span: value.span(), key: key.clone() };
+            (Found { value: name.as_ref().to_owned(), at: At { span: value.span(), key } }, value, at)
+        };
+        table.iter().map(pair).collect()
+    }
+
+    /// The value itself and its place, for values that stand in several ways.
+    pub fn spanned(&mut self, key: &'static str) -> Option<(&'a Spanned<DeValue<'a>>, At)> {
+        self.get(key)
+    }
+
     /// The value itself, for keys of several types.
     pub fn value(&mut self, key: &'static str) -> Option<Found<&'a DeValue<'a>>> {
         let (value, at) = self.get(key)?;

@@ -1,22 +1,35 @@
 //! `[[receiver]]` and `[[route]]`: who is told of what.
 
 use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Read as _;
 use std::time::Duration;
+
+use reqwest::header::{HeaderName, HeaderValue};
 
 use super::context::{At, Found, quote};
 use super::reader::Section;
+use super::watch::Stamp;
 use super::{secret, suggest};
 use crate::alert::Route;
 use crate::collect::Target;
-use crate::deliver::{ReceiverKind, ReceiverSettings};
+use crate::deliver::{Authority, ReceiverKind, ReceiverSettings};
 use crate::fabric::{DropClass, FindingKind, Secret, Severity};
 
 /// Labels that Selvedge sets on alerts itself.
 pub(super) const OWN_LABELS: [&str; 8] =
     ["alertname", "severity", "device", "interface", "link", "class", "direction", "group"];
 
-/// Kinds that have a place in the configuration and no code yet.
-const NOT_YET: [&str; 3] = ["pagerduty", "slack", "alertmanager"];
+/// The kinds of receivers.
+const KINDS: [&str; 4] = ["webhook", "pagerduty", "slack", "alertmanager"];
+const KINDS_HELP: &str = "write kind = \"webhook\", \"pagerduty\", \"slack\" or \"alertmanager\"";
+
+/// Headers that are ours to set.
+const OWN_HEADERS: [&str; 6] =
+    ["content-type", "content-length", "host", "transfer-encoding", "idempotency-key", "x-selvedge-signature"];
+
+/// Of certificates, bytes: the whole of a system's store is smaller.
+const LONGEST_CA: u64 = 1 << 20;
 
 /// All receivers, and the names that exist, be their sections right or wrong.
 pub(super) fn read_receivers(root: &mut Section<'_>) -> (Vec<ReceiverSettings>, Vec<Found<String>>) {
@@ -36,39 +49,96 @@ pub(super) fn read_receivers(root: &mut Section<'_>) -> (Vec<ReceiverSettings>, 
             }
             names.push(name.clone());
         }
-        section.require("kind", "write kind = \"webhook\"");
-        let kind = section.text("kind", "write kind = \"webhook\"").and_then(|kind| read_kind(&section, &kind));
-        section.require("url", "write url = \"https://...\", { env = \"NAME\" } or { file = \"PATH\" }");
-        let url = secret::secret(&mut section, "url").and_then(|url| read_url(&section, url));
-        let mut timeout = Duration::from_secs(10);
-        section.duration("timeout", &mut timeout, Duration::from_millis(100)..=Duration::from_secs(120));
-        let mut send_resolved = true;
-        section.boolean("send_resolved", &mut send_resolved);
+        section.require("kind", KINDS_HELP);
+        let word = section.text("kind", KINDS_HELP).filter(|word| is_kind(&section, word));
+        let kind = read_kind(&mut section, word.as_ref().map(|word| word.value.as_str()));
+        let mut receiver = ReceiverSettings::new("", ReceiverKind::Slack { url: Secret::new("") });
+        let timeouts = Duration::from_millis(100)..=Duration::from_secs(120);
+        section.duration("timeout", &mut receiver.timeout, timeouts);
+        let word = word.map_or(String::new(), |word| word.value);
+        if word == "alertmanager" {
+            section.hint("send_resolved", "Alertmanager must hear of every end; its own receivers have send_resolved");
+        } else {
+            section.boolean("send_resolved", &mut receiver.send_resolved);
+        }
+        if !matches!(word.as_str(), "pagerduty" | "slack") {
+            receiver.headers = read_headers(&mut section);
+        }
+        receiver.ca = read_ca(&mut section);
         section.finish();
-        if let (Some(name), Some(kind), Some(url)) = (name, kind, url) {
-            receivers.push(ReceiverSettings { name: name.value, kind, url, timeout, send_resolved });
+        if let (Some(name), Some(kind)) = (name, kind) {
+            receivers.push(ReceiverSettings { name: name.value, kind, ..receiver });
         }
     }
     (receivers, names)
 }
 
-fn read_kind(section: &Section<'_>, kind: &Found<String>) -> Option<ReceiverKind> {
-    let word = kind.value.as_str();
-    if word == "webhook" {
-        return Some(ReceiverKind::Webhook);
-    }
-    let (what, help) = if NOT_YET.contains(&word) {
-        let help = "only \"webhook\" is: it sends Alertmanager's webhook body, which many bridges understand";
-        (format!("receivers of the kind \"{word}\" are not available yet"), help.to_owned())
-    } else {
-        let help = match suggest::nearest(word, ["webhook"].into_iter().chain(NOT_YET)) {
+fn is_kind(section: &Section<'_>, word: &Found<String>) -> bool {
+    let known = KINDS.contains(&word.value.as_str());
+    if !known {
+        let help = match suggest::nearest(&word.value, KINDS) {
             Some(near) => format!("did you mean \"{near}\"?"),
-            None => "write kind = \"webhook\"".to_owned(),
+            None => KINDS_HELP.to_owned(),
         };
-        (format!("{} is not a kind of receiver", quote(word)), help)
-    };
-    section.context.error(&kind.at, what, help);
-    None
+        section.context.error(&word.at, format!("{} is not a kind of receiver", quote(&word.value)), help);
+    }
+    known
+}
+
+/// What is asked for depends on the kind; where that is not known, nothing is missed and no key is unknown.
+fn read_kind(section: &mut Section<'_>, word: Option<&str>) -> Option<ReceiverKind> {
+    match word {
+        Some("webhook") => {
+            let hmac = section.has("hmac");
+            let key = secret::secret(section, "hmac").map(|key| key.value);
+            let url = required_url(section)?;
+            // One that is asked for and cannot be had is not left out in silence.
+            (hmac == key.is_some()).then_some(ReceiverKind::Webhook { url, hmac: key })
+        }
+        Some("pagerduty") => {
+            section.require("routing_key", "write routing_key = \"...\", { env = \"NAME\" } or { file = \"PATH\" }");
+            let routing_key = secret::secret(section, "routing_key").map(|key| key.value);
+            let url = match section.has("url") {
+                true => secret::secret(section, "url").and_then(|url| read_url(section, url)),
+                false => Some(Secret::new(ReceiverKind::PAGERDUTY_URL)),
+            };
+            Some(ReceiverKind::PagerDuty { url: url?, routing_key: routing_key? })
+        }
+        Some("slack") => Some(ReceiverKind::Slack { url: required_url(section)? }),
+        Some("alertmanager") => {
+            section.hint("url", "write urls = [\"http://alertmanager:9093\"], with every member of the cluster");
+            let help = "write urls = [\"http://alertmanager:9093\"], with every member of the cluster";
+            let mut resend_every = Duration::from_secs(60);
+            section.duration("resend_every", &mut resend_every, Duration::from_secs(1)..=Duration::from_secs(600));
+            if !section.require("urls", help) {
+                return None;
+            }
+            let context = section.context;
+            let place = section.spanned("urls").map(|(_, at)| at);
+            let given = section.array("urls", "an array of URLs", help);
+            let count = given.len();
+            let read = |(value, at)| read_url(section, secret::from_value(context, value, at)?);
+            let urls: Vec<Secret> = given.into_iter().filter_map(read).collect();
+            if let (0, Some(at), Some((value, _))) = (count, place, section.spanned("urls"))
+                && value.get_ref().is_array()
+            {
+                context.error(&at, "there is no URL in it", help);
+            }
+            (count > 0 && urls.len() == count).then_some(ReceiverKind::Alertmanager { urls, resend_every })
+        }
+        _ => {
+            for key in ["url", "urls", "hmac", "routing_key", "resend_every"] {
+                section.has(key);
+            }
+            let _ = secret::secret(section, "url").and_then(|url| read_url(section, url));
+            None
+        }
+    }
+}
+
+fn required_url(section: &mut Section<'_>) -> Option<Secret> {
+    section.require("url", "write url = \"https://...\", { env = \"NAME\" } or { file = \"PATH\" }");
+    secret::secret(section, "url").and_then(|url| read_url(section, url))
 }
 
 /// A URL may hold a token, so that no word says what it is.
@@ -81,6 +151,59 @@ fn read_url(section: &Section<'_>, url: Found<Secret>) -> Option<Secret> {
     };
     section.context.error(&url.at, reason, "write it whole, such as \"https://alerts.example/hook\"");
     None
+}
+
+/// Headers, of which a value may hold a token.
+fn read_headers(section: &mut Section<'_>) -> Vec<(String, Secret)> {
+    let context = section.context;
+    let mut headers = Vec::new();
+    for (name, value, at) in section.value_map("headers", "write headers = { X-Team = \"net\" }") {
+        let lower = name.value.to_ascii_lowercase();
+        if HeaderName::from_bytes(lower.as_bytes()).is_err() {
+            context.error(
+                &at,
+                format!("{} is not the name of a header", quote(&name.value)),
+                "write letters, digits and -",
+            );
+        } else if OWN_HEADERS.contains(&lower.as_str()) {
+            context.error(&at, format!("{} is set by Selvedge itself", quote(&name.value)), "leave it out");
+        } else if let Some(value) = secret::from_value(context, value, at.clone()) {
+            if HeaderValue::from_str(value.value.reveal()).is_ok() {
+                headers.push((lower, value.value));
+            } else {
+                context.error(
+                    &at,
+                    "the value is not fit for a header",
+                    "write it on one line, without control characters",
+                );
+            }
+        }
+    }
+    headers
+}
+
+/// The certificates that are believed, read now: a wrong file is told at once, and a new one is noticed.
+fn read_ca(section: &mut Section<'_>) -> Option<Authority> {
+    let context = section.context;
+    let file = section.name("ca", "write the path of a file of certificates in PEM, in quotes")?;
+    let path = context.folder.join(&file.value);
+    let stamp = Stamp::of(&path);
+    context.files.borrow_mut().read(&path, stamp);
+    let mut pem = Vec::new();
+    let read = File::open(&path).and_then(|file| file.take(LONGEST_CA + 1).read_to_end(&mut pem));
+    let authority = match read {
+        Err(error) => Err(format!("cannot be read: {error}")),
+        Ok(_) if pem.len() as u64 > LONGEST_CA => Err("is longer than certificates are".to_owned()),
+        Ok(_) => Authority::new(&pem).map_err(|reason| format!("cannot be used: {reason}")),
+    };
+    match authority {
+        Ok(authority) => Some(authority),
+        Err(reason) => {
+            let help = "name a file of certificates in PEM; paths are relative to the configuration file";
+            context.error(&file.at, format!("the file {} {reason}", path.display()), help);
+            None
+        }
+    }
 }
 
 /// All routes, and a word on receivers that no route reaches.

@@ -4,11 +4,12 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
+use toml::Spanned;
 use toml::de::DeValue;
 
-use super::context::Found;
+use super::context::{At, Context, Found};
 use super::problem::Severity;
-use super::reader::{Section, kind};
+use super::reader::{Section, as_section, kind};
 use super::watch::Stamp;
 use crate::fabric::Secret;
 
@@ -19,12 +20,20 @@ const HELP: &str = "write a string, { env = \"NAME\" } or { file = \"PATH\" }";
 
 /// The secret under a key, resolved; what is wrong with it is reported.
 pub(super) fn secret(section: &mut Section<'_>, key: &'static str) -> Option<Found<Secret>> {
-    let context = section.context;
-    let found = section.value(key)?;
-    let text = match found.value {
+    let (value, at) = section.spanned(key)?;
+    from_value(section.context, value, at)
+}
+
+/// The secret that a value is, wherever it stands.
+pub(super) fn from_value<'a>(
+    context: &'a Context<'a>,
+    value: &'a Spanned<DeValue<'a>>,
+    at: At,
+) -> Option<Found<Secret>> {
+    let text = match value.get_ref() {
         DeValue::String(text) => text.as_ref().to_owned(),
         DeValue::Table(_) => {
-            let mut source = section.section(key, HELP)?;
+            let mut source = as_section(context, value, at.clone(), HELP)?;
             let env = source.name("env", "name the environment variable that holds the secret");
             let file = source.name("file", "name the file that holds the secret");
             let given = (source.has("env"), source.has("file"));
@@ -42,15 +51,15 @@ pub(super) fn secret(section: &mut Section<'_>, key: &'static str) -> Option<Fou
             text?
         }
         other => {
-            context.error(&found.at, format!("expected a secret, found {}", kind(other)), HELP);
+            context.error(&at, format!("expected a secret, found {}", kind(other)), HELP);
             return None;
         }
     };
     if text.is_empty() {
-        context.error(&found.at, "the secret is empty", HELP);
+        context.error(&at, "the secret is empty", HELP);
         return None;
     }
-    Some(Found { value: Secret::new(text), at: found.at })
+    Some(Found { value: Secret::new(text), at })
 }
 
 fn from_env(source: &Section<'_>, name: &Found<String>) -> Option<String> {

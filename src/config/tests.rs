@@ -8,6 +8,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::deliver::ReceiverKind;
+use crate::fabric::Secret;
 use crate::snmp::{AuthProtocol, PrivProtocol};
 
 const GOOD: &str = r#"
@@ -281,8 +282,9 @@ fn every_key_arrives_where_it_belongs() {
     assert_eq!(group.links[0], crate::fabric::InterfaceId::new("edge1", "et-0/0/1"));
     assert_eq!(group.links[1], crate::fabric::InterfaceId::new("10.0.0.1:161", "1:2"));
 
-    assert_eq!((&*receivers[0].name, receivers[0].kind), ("oncall", ReceiverKind::Webhook));
-    assert_eq!(receivers[0].url.reveal(), "https://alerts.example/hook?token=hush");
+    assert_eq!(&*receivers[0].name, "oncall");
+    let ReceiverKind::Webhook { url, hmac } = &receivers[0].kind else { panic!("{:?}", receivers[0]) };
+    assert_eq!((url.reveal(), hmac), ("https://alerts.example/hook?token=hush", &None));
     assert_eq!((receivers[0].timeout, receivers[0].send_resolved), (secs(3), false));
     assert_eq!(routes[0].receiver, "oncall");
     assert_eq!(routes[0].matchers["severity"], "critical");
@@ -315,6 +317,55 @@ fn a_named_file_must_be_there() {
 #[test]
 fn all_errors_are_told_at_once_in_the_order_of_the_file() {
     assert_golden("slips");
+}
+
+#[test]
+fn every_kind_of_receiver_is_read() {
+    let house = House::new(
+        r#"
+[[receiver]]
+name = "hook"
+kind = "webhook"
+url = "https://hook.example/"
+hmac = { file = "key.txt" }
+headers = { X-Team = "net", Authorization = { file = "key.txt" } }
+ca = "ca.pem"
+
+[[receiver]]
+name = "pager"
+kind = "pagerduty"
+routing_key = "hush"
+send_resolved = false
+
+[[receiver]]
+name = "chat"
+kind = "slack"
+url = "https://hooks.slack.example/hush"
+
+[[receiver]]
+name = "am"
+kind = "alertmanager"
+urls = ["http://a:9093", { file = "url.txt" }]
+resend_every = "30s"
+"#,
+    );
+    house.write("key.txt", "hush\n");
+    house.write("url.txt", "http://b:9093\n");
+    house.write("ca.pem", include_str!("../../tests/deliver_alerts/tls/ca.pem"));
+    let loaded = house.load().unwrap_or_else(|errors| panic!("{errors}"));
+    let hush = Secret::new("hush");
+    let [hook, pager, chat, am] = &loaded.settings.receivers[..] else { panic!() };
+    let kind = ReceiverKind::Webhook { url: Secret::new("https://hook.example/"), hmac: Some(hush.clone()) };
+    assert_eq!(hook.kind, kind);
+    assert_eq!(hook.headers, [("authorization".to_owned(), hush.clone()), ("x-team".to_owned(), Secret::new("net"))]);
+    assert!(hook.ca.is_some());
+    let url = Secret::new("https://events.pagerduty.com/v2/enqueue");
+    assert_eq!(pager.kind, ReceiverKind::PagerDuty { url, routing_key: hush });
+    assert!(!pager.send_resolved);
+    assert_eq!(chat.kind, ReceiverKind::Slack { url: Secret::new("https://hooks.slack.example/hush") });
+    let urls = ["http://a:9093", "http://b:9093"].map(Secret::new).to_vec();
+    assert_eq!(am.kind, ReceiverKind::Alertmanager { urls, resend_every: Duration::from_secs(30) });
+    assert!(!format!("{:?}", loaded.settings.receivers).contains("hush"));
 }
 
 #[test]

@@ -12,8 +12,8 @@ use tokio::sync::{mpsc, watch};
 use crate::alert::{self, Change, Fingerprint, Route, Transition};
 use crate::fabric::{DeviceId, Labels, Subject};
 
-use super::courier::{Courier, Outcome, Report};
-use super::entry::{Entry, Step};
+use super::courier::{Courier, Errand, Outcome, Report};
+use super::entry::{Entry, Notice, Step};
 use super::queue::Queue;
 use super::store::{Batch, StoredAlert};
 use super::{ReadError, ReceiverSettings, ReceiverStats, Stats, Store, Surroundings, WriteError};
@@ -44,8 +44,8 @@ pub(super) struct Clerk {
     /// Queues of receivers that are not configured now.
     orphans: BTreeMap<String, Queue>,
     routes: Vec<Route>,
-    /// Who heard that an alert fires.
-    told: HashMap<Fingerprint, Vec<String>>,
+    /// Who heard that an alert fires, and how it was put.
+    told: HashMap<Fingerprint, Told>,
     /// The highest number in use.
     sequence: u64,
     surroundings: Surroundings,
@@ -56,13 +56,23 @@ pub(super) struct Clerk {
     stop_by: Option<Instant>,
 }
 
+/// What was told of an alert that fires.
+#[derive(Clone, Default)]
+struct Told {
+    receivers: Vec<String>,
+    notice: Option<Notice>,
+}
+
 /// A receiver, as the clerk sees it.
 struct Desk {
     settings: ReceiverSettings,
     queue: Queue,
-    entries: mpsc::Sender<Entry>,
+    errands: mpsc::Sender<Errand>,
     changes: watch::Sender<ReceiverSettings>,
     stats: Arc<ReceiverStats>,
+    /// When it is to be reminded of what fires, where its kind needs that. At first at once: while we were away it
+    /// may have forgotten.
+    remind_at: Instant,
 }
 
 impl Clerk {
@@ -89,7 +99,11 @@ impl Clerk {
                 damaged.remove_entry(receiver, number);
             }
         })?;
-        let told = store.stored_alerts()?.into_iter().map(|stored| (stored.alert.fingerprint, stored.told)).collect();
+        let told = store.stored_alerts()?.into_iter().map(|stored| {
+            let StoredAlert { alert, told: receivers, notice } = stored;
+            (alert.fingerprint, Told { receivers, notice })
+        });
+        let told = told.collect();
         let mut clerk = Self {
             store,
             desks: Vec::new(),
@@ -112,6 +126,7 @@ impl Clerk {
     pub fn run(mut self, inbox: &Receiver<Command>) {
         let reports = self.reports.1.clone();
         self.hand_out();
+        self.remind();
         while !self.may_stop() {
             let mut commands = Vec::new();
             let mut done = Vec::new();
@@ -120,6 +135,7 @@ impl Clerk {
                 (None, Some(_)) => RETRY,
                 (None, None) => Duration::from_secs(3_600),
             };
+            let wait = self.next_reminder().map_or(wait, |at| wait.min(at.saturating_duration_since(Instant::now())));
             channel::select! {
                 recv(inbox) -> command => match command {
                     Ok(command) => commands.push(command),
@@ -149,6 +165,7 @@ impl Clerk {
                 self.stats.written.record(taken_at.elapsed());
             }
             self.hand_out();
+            self.remind();
         }
         self.close();
     }
@@ -190,7 +207,7 @@ impl Clerk {
                 self.told.remove(&fingerprint);
             }
             let told = self.told.get(&fingerprint).cloned().unwrap_or_default();
-            batch.put_alert(&StoredAlert { alert: transition.alert, told });
+            batch.put_alert(&StoredAlert { alert: transition.alert, told: told.receivers, notice: told.notice });
         }
     }
 
@@ -202,19 +219,25 @@ impl Clerk {
         let routed = || alert::receivers(&self.routes, &labels, names.clone()).into_iter().map(str::to_owned);
         let told = self.told.entry(transition.fingerprint()).or_default();
         match step {
-            Step::Fired => *told = routed().collect(),
+            Step::Fired => *told = Told { receivers: routed().collect(), notice: None },
             Step::Severity => {
                 for name in routed() {
-                    if !told.contains(&name) {
-                        told.push(name);
+                    if !told.receivers.contains(&name) {
+                        told.receivers.push(name);
                     }
                 }
             }
             Step::Resolved => {}
         }
-        let hearers = if step == Step::Resolved { std::mem::take(told) } else { told.clone() };
         let created_at = (self.surroundings.clock)();
-        let entry = Entry::new(transition, step, number, created_at, labels);
+        let mut entry = Entry::new(transition, step, number, created_at, labels);
+        entry.replaces = told.notice.take().map(|notice| notice.labels).filter(|old| *old != entry.notice.labels);
+        let hearers = if step == Step::Resolved {
+            std::mem::take(told).receivers
+        } else {
+            told.notice = Some(entry.notice.clone());
+            told.receivers.clone()
+        };
         for name in &hearers {
             if let Some(desk) = self.desks.iter_mut().find(|desk| desk.settings.name == *name) {
                 if step == Step::Resolved && !desk.settings.send_resolved {
@@ -293,8 +316,8 @@ impl Clerk {
     }
 
     fn open_desk(&mut self, settings: ReceiverSettings) -> Desk {
-        // One is out at a time: there is always room for it.
-        let (entries, jobs) = mpsc::channel(1);
+        // One notification is out at a time, and a reminder is given only where nothing waits: there is always room.
+        let (errands, jobs) = mpsc::channel(2);
         let (changes, watched) = watch::channel(settings.clone());
         let stats = Arc::new(ReceiverStats::new(&settings.name));
         let courier = Courier::new(
@@ -306,7 +329,7 @@ impl Clerk {
         );
         self.surroundings.runtime.spawn(courier.run(jobs));
         let queue = self.orphans.remove(&settings.name).unwrap_or_default();
-        Desk { settings, queue, entries, changes, stats }
+        Desk { settings, queue, errands, changes, stats, remind_at: Instant::now() }
     }
 
     /// Write, or keep in memory what cannot be written.
@@ -337,7 +360,7 @@ impl Clerk {
             while let Some(number) = desk.queue.next() {
                 match self.store.entry(&desk.settings.name, number) {
                     Ok(Some(entry)) => {
-                        if desk.entries.try_send(entry).is_ok() {
+                        if desk.errands.try_send(Errand::Tell(entry)).is_ok() {
                             desk.queue.sent(number);
                         }
                         break;
@@ -360,6 +383,39 @@ impl Clerk {
         if !damaged.is_empty() {
             self.write(damaged);
         }
+    }
+
+    /// Give those that forget the alerts that they have taken and that fire. A reminder travels the same way as the
+    /// notifications: what is resolved after it was made is told after it.
+    fn remind(&mut self) {
+        if self.stop_by.is_some() {
+            return;
+        }
+        let now = Instant::now();
+        for desk in &mut self.desks {
+            let Some(every) = desk.settings.kind.resend_every().filter(|_| desk.remind_at <= now) else { continue };
+            desk.remind_at = now + every;
+            if desk.errands.capacity() < desk.errands.max_capacity() {
+                // It is busy with an errand already; this one would be old when its turn comes.
+                continue;
+            }
+            let untold = desk.queue.alerts();
+            let hears = |told: &&Told| told.receivers.contains(&desk.settings.name);
+            let known = self.told.iter().filter(|(fingerprint, _)| !untold.contains(fingerprint));
+            let firing: Vec<Notice> =
+                known.map(|(_, told)| told).filter(hears).filter_map(|told| told.notice.clone()).collect();
+            if !firing.is_empty() {
+                // There is room, or the courier has ended: then its desk is closed.
+                let _ = desk.errands.try_send(Errand::Remind { firing, made_at: now });
+            }
+        }
+    }
+
+    fn next_reminder(&self) -> Option<Instant> {
+        if self.stop_by.is_some() {
+            return None;
+        }
+        self.desks.iter().filter(|desk| desk.settings.kind.resend_every().is_some()).map(|desk| desk.remind_at).min()
     }
 
     /// Told to stop, and either nothing is left that could be sent soon or the grace is over.

@@ -1,32 +1,38 @@
 //! The task that tells one receiver, one notification at a time, until it is acknowledged or refused for good.
 //!
-//! | answer | what it means |
+//! | it | the notification |
 //! |---|---|
-//! | 2xx | acknowledged |
-//! | 400, 413, 415, 422 | it refuses this very body: thrown away, counted, logged |
-//! | other 3xx and 4xx | it refuses us (moved, wrong token, not yet deployed): tried again like a failure, but after ten minutes of nothing else each notification gets one attempt and is thrown away, counted and logged |
-//! | 408, 429, 5xx, no answer, no connection | it cannot now: tried again for as long as it takes |
+//! | acknowledges | is done |
+//! | refuses this very body | is thrown away, counted, logged |
+//! | refuses us | is tried again like a failure, but after ten minutes of nothing else each notification gets one attempt and is thrown away, counted and logged |
+//! | cannot now | is tried again for as long as it takes |
 //!
-//! Redirections are not followed: a POST that was turned into a GET would be acknowledged by a page.
+//! Which answer is which: see `post`.
 
-use std::error::Error as _;
-use std::fmt::Write as _;
-use std::net::IpAddr;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crossbeam::channel::Sender;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
-use reqwest::{Client, StatusCode, Url};
+use reqwest::Client;
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 
-use super::entry::Entry;
+use super::entry::{Entry, Notice};
+use super::letter::{self, Letter};
 use super::patience::Patience;
-use super::{ReceiverKind, ReceiverSettings, ReceiverStats, Stats, Surroundings, webhook};
+use super::post::{self, Answer};
+use super::{ReceiverSettings, ReceiverStats, Stats, Surroundings, alertmanager};
 
-/// Of an answer's body no more than this is read, to keep the connection.
-const ANSWER_BYTES: usize = 64 << 10;
+/// What a courier is given.
+#[derive(Debug)]
+pub(super) enum Errand {
+    /// To be told until it is acknowledged or refused for good, and reported.
+    Tell(Entry),
+    /// What the receiver knows to fire: to be told again, once. What fails is in the next reminder too.
+    Remind { firing: Vec<Notice>, made_at: Instant },
+}
 
 /// What became of a notification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,13 +59,8 @@ pub(super) struct Courier {
     pub reports: Sender<Report>,
     client: Option<Client>,
     patience: Patience,
-}
-
-enum Answer {
-    Acknowledged,
-    RefusesBody(String),
-    RefusesUs(String),
-    Later { why: String, retry_after: Option<Duration> },
+    /// Members of a cluster that took nothing the last time, by their place.
+    silent: BTreeSet<usize>,
 }
 
 impl Courier {
@@ -70,12 +71,20 @@ impl Courier {
         own: Arc<ReceiverStats>,
         reports: Sender<Report>,
     ) -> Self {
-        Self { settings, surroundings, stats, own, reports, client: None, patience: Patience::default() }
+        let (client, patience, silent) = Default::default();
+        Self { settings, surroundings, stats, own, reports, client, patience, silent }
     }
 
     /// Deliver what comes until the clerk closes the channel.
-    pub async fn run(mut self, mut entries: mpsc::Receiver<Entry>) {
-        while let Some(entry) = entries.recv().await {
+    pub async fn run(mut self, mut errands: mpsc::Receiver<Errand>) {
+        while let Some(errand) = errands.recv().await {
+            let entry = match errand {
+                Errand::Tell(entry) => entry,
+                Errand::Remind { firing, made_at } => {
+                    self.remind(&firing, made_at).await;
+                    continue;
+                }
+            };
             let outcome = self.deliver(&entry).await;
             let report = Report { receiver: self.own.name().to_owned(), number: entry.number, outcome };
             if self.reports.send(report).is_err() {
@@ -135,66 +144,85 @@ impl Courier {
     }
 
     async fn attempt(&mut self, settings: &ReceiverSettings, entry: &Entry) -> Answer {
-        let later = |why: String| Answer::Later { why, retry_after: None };
-        let body = match settings.kind {
-            ReceiverKind::Webhook => webhook::body(&entry.notice, &settings.name, &self.surroundings.external_url),
-        };
-        let body = match body {
-            Ok(body) => body,
-            Err(error) => return Answer::RefusesBody(format!("it cannot be written as JSON: {error}")),
-        };
-        let client = match self.client(settings) {
-            Ok(client) => client,
-            Err(error) => return later(explain(error, settings.timeout)),
-        };
-        let sent = client
-            .post(settings.url.reveal())
-            .timeout(settings.timeout)
-            .header(CONTENT_TYPE, "application/json")
-            .header("Idempotency-Key", &entry.idempotency_key)
-            .body(body)
-            .send()
-            .await;
-        let mut response = match sent {
-            Ok(response) => response,
-            Err(error) => return later(explain(error, settings.timeout)),
-        };
-        let (status, retry_after) = (response.status(), retry_after(response.headers()));
-        // The status is the answer. The rest is read only so that the connection can be used again.
-        let mut read = 0;
-        while let Ok(Some(chunk)) = response.chunk().await {
-            read += chunk.len();
-            if read > ANSWER_BYTES {
-                break;
+        let (now, external_url) = ((self.surroundings.clock)(), &self.surroundings.external_url);
+        match letter::letters(settings, &entry.notice, entry.replaces.as_ref(), external_url, now) {
+            Ok(letters) => self.post(settings, letters, Some(&entry.idempotency_key)).await,
+            Err(error) => Answer::RefusesBody(format!("it cannot be written as JSON: {error}")),
+        }
+    }
+
+    /// Tell again of what fires; stops at the first failure, and leaves the rest to the next reminder.
+    async fn remind(&mut self, firing: &[Notice], made_at: Instant) {
+        if self.settings.has_changed().unwrap_or(false) {
+            self.begin_anew();
+        }
+        let settings = self.settings.borrow_and_update().clone();
+        // It waited behind a notification that could not be told: what has ended since would seem to fire again.
+        if settings.kind.resend_every().is_none_or(|every| made_at.elapsed() > every) {
+            return;
+        }
+        for part in firing.chunks(alertmanager::ALERTS_PER_POST) {
+            let (now, external_url) = ((self.surroundings.clock)(), &self.surroundings.external_url);
+            let answer = match letter::reminders(&settings, part, external_url, now) {
+                Ok(letters) if letters.is_empty() => return,
+                Ok(letters) => self.post(&settings, letters, None).await,
+                Err(error) => Answer::RefusesBody(format!("it cannot be written as JSON: {error}")),
+            };
+            match answer.why() {
+                None => self.own.set_failure(None),
+                Some(why) => {
+                    self.failed(why);
+                    return;
+                }
             }
         }
-        judge(status, retry_after)
+    }
+
+    /// Post all letters at once. One that is taken is enough; where none is, the answer that lets us hope most holds.
+    async fn post(&mut self, settings: &ReceiverSettings, letters: Vec<Letter>, key: Option<&str>) -> Answer {
+        let client = match self.client(settings, &letters) {
+            Ok(client) => client,
+            Err(error) => return Answer::later(post::explain(error, settings.timeout)),
+        };
+        let mut posts = JoinSet::new();
+        for (member, letter) in letters.into_iter().enumerate() {
+            let (client, settings, key) = (client.clone(), settings.clone(), key.map(str::to_owned));
+            posts.spawn(async move { (member, post::post(&client, &settings, letter, key.as_deref()).await.answer) });
+        }
+        let several = posts.len() > 1;
+        let mut best: Option<Answer> = None;
+        while let Some(joined) = posts.join_next().await {
+            let Ok((member, answer)) = joined else { continue };
+            if several {
+                self.note_member(member, &answer);
+            }
+            if best.as_ref().is_none_or(|best| hope(&answer) > hope(best)) {
+                best = Some(answer);
+            }
+        }
+        best.unwrap_or_else(|| Answer::later("the attempt was broken off".into()))
+    }
+
+    /// Say once of a cluster's member that it takes nothing, and once that it does again.
+    fn note_member(&mut self, member: usize, answer: &Answer) {
+        match answer.why() {
+            Some(why) if self.silent.insert(member) => {
+                tracing::warn!(receiver = self.own.name(), member = member + 1, why, "a member takes no alerts");
+            }
+            None if self.silent.remove(&member) => {
+                tracing::info!(receiver = self.own.name(), member = member + 1, "a member takes alerts again");
+            }
+            _ => {}
+        }
     }
 
     /// The connection to the receiver, made when it is first needed.
-    fn client(&mut self, settings: &ReceiverSettings) -> reqwest::Result<Client> {
+    fn client(&mut self, settings: &ReceiverSettings, letters: &[Letter]) -> reqwest::Result<Client> {
         if let Some(client) = &self.client {
             return Ok(client.clone());
         }
-        // Somebody else in the process may have been first: then theirs serves.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut builder = Client::builder()
-            .user_agent(concat!("selvedge/", env!("CARGO_PKG_VERSION")))
-            .http1_only()
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .pool_max_idle_per_host(1);
-        // One that cannot be read fails with the attempt, and says so.
-        if let Ok(url) = Url::parse(settings.url.reveal()) {
-            if url.scheme() == "http" {
-                // Without TLS there is no need for a certificate store: it may be missing, and costs memory.
-                builder = builder.tls_certs_only([]);
-            }
-            if is_loopback(&url) {
-                builder = builder.no_proxy();
-            }
-        }
-        let client = builder.build()?;
+        let urls: Vec<&str> = letters.iter().map(|letter| letter.url.reveal()).collect();
+        let client = post::client(settings, &urls)?;
         self.client = Some(client.clone());
         Ok(client)
     }
@@ -202,6 +230,7 @@ impl Courier {
     /// New settings are a new chance, and may need another client.
     fn begin_anew(&mut self) {
         self.client = None;
+        self.silent.clear();
         self.patience = Patience::default();
     }
 
@@ -235,109 +264,12 @@ impl Courier {
     }
 }
 
-/// On this very machine: no proxy that the environment names has a part in it.
-fn is_loopback(url: &Url) -> bool {
-    match url.host_str().map(|host| host.trim_matches(['[', ']'])) {
-        Some("localhost") => true,
-        Some(host) => host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback()),
-        None => false,
-    }
-}
-
-fn judge(status: StatusCode, retry_after: Option<Duration>) -> Answer {
-    let why = format!("answers {status}");
-    match status.as_u16() {
-        200..=299 => Answer::Acknowledged,
-        400 | 413 | 415 | 422 => Answer::RefusesBody(why),
-        408 | 429 => Answer::Later { why, retry_after },
-        300..=399 => Answer::RefusesUs(format!("{why}, which is not followed")),
-        400..=499 => Answer::RefusesUs(why),
-        _ => Answer::Later { why, retry_after },
-    }
-}
-
-/// RFC 9110, section 10.2.3: seconds, or a date.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let at = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
-    Some(Duration::try_from(at.duration_since(jiff::Timestamp::now())).unwrap_or_default())
-}
-
-/// In people's words, and without the address: it may hold a token.
-fn explain(error: reqwest::Error, timeout: Duration) -> String {
-    let error = error.without_url();
-    if error.is_timeout() {
-        return format!("no answer within {timeout:?}");
-    }
-    let mut why = String::from(if error.is_connect() { "cannot connect" } else { "the exchange failed" });
-    let mut source = error.source();
-    if source.is_none() {
-        let _ = write!(why, ": {error}");
-    }
-    while let Some(cause) = source {
-        // Layers like to repeat what is below them.
-        let text = cause.to_string();
-        if !why.contains(&text) {
-            let _ = write!(why, ": {text}");
-        }
-        source = cause.source();
-    }
-    why
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn headers(value: &str) -> HeaderMap {
-        HeaderMap::from_iter([(RETRY_AFTER, value.parse().unwrap())])
-    }
-
-    #[test]
-    fn reads_both_forms_of_retry_after() {
-        assert_eq!(retry_after(&headers("7")), Some(Duration::from_secs(7)));
-        assert_eq!(retry_after(&headers("Sun, 06 Nov 1994 08:49:37 GMT")), Some(Duration::ZERO));
-        let asked = retry_after(&headers("Fri, 01 Jan 2100 00:00:00 GMT")).unwrap();
-        assert!(asked > Duration::from_secs(86_400 * 365 * 50), "{asked:?}");
-        assert_eq!(retry_after(&headers("soon")), None);
-        assert_eq!(retry_after(&headers("-1")), None);
-        assert_eq!(retry_after(&HeaderMap::new()), None);
-    }
-
-    #[test]
-    fn judges_every_status() {
-        for status in 100..=999 {
-            let answer = judge(StatusCode::from_u16(status).unwrap(), None);
-            let expected = match status {
-                200..=299 => matches!(answer, Answer::Acknowledged),
-                400 | 413 | 415 | 422 => matches!(answer, Answer::RefusesBody(_)),
-                408 | 429 => matches!(answer, Answer::Later { .. }),
-                300..=499 => matches!(answer, Answer::RefusesUs(_)),
-                _ => matches!(answer, Answer::Later { .. }),
-            };
-            assert!(expected, "{status}");
-        }
-    }
-
-    #[test]
-    fn knows_its_own_machine() {
-        let own = |url: &str| is_loopback(&Url::parse(url).unwrap());
-        assert!(own("http://127.0.0.1:1/x") && own("https://[::1]/") && own("http://localhost:8080"));
-        assert!(!own("http://10.0.0.1/") && !own("https://localhost.example.org/") && !own("http://[2001:db8::1]/"));
-    }
-
-    #[tokio::test]
-    async fn errors_never_show_the_address() {
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = Client::builder().tls_certs_only([]).build().unwrap();
-        for url in ["http://127.0.0.1:1/TOKEN?key=TOKEN", "TOKEN", "http://TOKEN:TOKEN@127.0.0.1:1/", "http://[TOKEN/"]
-        {
-            let error = client.post(url).send().await.unwrap_err();
-            let shown = explain(error, Duration::from_secs(1));
-            assert!(!shown.contains("TOKEN") && !shown.contains("token"), "{shown}");
-        }
+/// Which of several answers counts.
+fn hope(answer: &Answer) -> u8 {
+    match answer {
+        Answer::Acknowledged => 3,
+        Answer::Later { .. } => 2,
+        Answer::RefusesUs(_) => 1,
+        Answer::RefusesBody(_) => 0,
     }
 }

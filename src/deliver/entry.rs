@@ -20,6 +20,9 @@ pub(super) struct Entry {
     pub step: Step,
     /// What it says.
     pub notice: Notice,
+    /// The labels by which receivers know the alert until now, where they are other ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<Labels>,
 }
 
 /// What a notification tells of its alert.
@@ -75,6 +78,7 @@ impl Entry {
                 starts_at: alert.fired_at.unwrap_or(alert.since),
                 ends_at: alert.resolved_at,
             },
+            replaces: None,
         }
     }
 }

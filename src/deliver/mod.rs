@@ -20,16 +20,23 @@
 //!   down as soon as the disk takes it. What happens in that time does not survive a kill.
 //!
 //! Absent, on purpose: notifications are not repeated while an alert keeps firing, and every notification holds
-//! one alert (no grouping).
+//! one alert (no grouping). Alertmanager alone is reminded of what fires, because it forgets: made from what was
+//! told it, and not written down, as the next reminder holds all again.
 
+mod alertmanager;
 mod clerk;
 mod courier;
 mod entry;
+mod letter;
+mod pagerduty;
 mod patience;
+mod post;
 mod queue;
 mod settings;
+mod slack;
 mod stats;
 mod store;
+mod trial;
 mod webhook;
 
 use std::sync::{Arc, Mutex};
@@ -44,9 +51,10 @@ use crate::fabric::{DeviceId, Labels, Timestamp};
 
 use clerk::{Clerk, Command};
 
-pub use settings::{ReceiverKind, ReceiverSettings};
+pub use settings::{Authority, ReceiverKind, ReceiverSettings};
 pub use stats::{Latency, ReceiverStats, Stats};
 pub use store::{OpenError, ReadError, Store, WriteError};
+pub use trial::{Trial, send_test};
 
 /// Where the time comes from.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;

@@ -1,7 +1,7 @@
 //! The order in which one receiver is told, and what goes when too much waits. Holds no notification itself,
 //! only where each stands: the rest is in the store.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::alert::Fingerprint;
 use crate::fabric::Timestamp;
@@ -85,6 +85,11 @@ impl Queue {
         old
     }
 
+    /// Alerts of which the receiver has not yet taken all that is to be told.
+    pub fn alerts(&self) -> HashSet<Fingerprint> {
+        self.waiting.values().map(|waiting| waiting.fingerprint).collect()
+    }
+
     /// How many wait, the one that is out included.
     pub fn len(&self) -> usize {
         self.waiting.len()
@@ -161,6 +166,7 @@ mod tests {
                 starts_at: Timestamp::default(),
                 ends_at: None,
             },
+            replaces: None,
         }
     }
 

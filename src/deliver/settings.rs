@@ -1,6 +1,10 @@
 //! Who is told, and how.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
+
+use reqwest::Certificate;
 
 use crate::fabric::Secret;
 
@@ -9,19 +13,121 @@ use crate::fabric::Secret;
 pub struct ReceiverSettings {
     /// Its name, as routes use it.
     pub name: String,
-    /// How it is spoken to.
+    /// How it is spoken to, and where.
     pub kind: ReceiverKind,
-    /// Where; may hold a token, so it is never shown.
-    pub url: Secret,
     /// How long one attempt may take.
     pub timeout: Duration,
     /// Tell it of resolved alerts too.
     pub send_resolved: bool,
+    /// Headers of our own for every request, with names that are fit for HTTP.
+    pub headers: Vec<(String, Secret)>,
+    /// Whose certificates are believed; none: those that this machine believes.
+    pub ca: Option<Authority>,
 }
 
-/// The kinds of receivers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+impl ReceiverSettings {
+    /// A receiver with the defaults of all that is not asked for.
+    pub fn new(name: impl Into<String>, kind: ReceiverKind) -> Self {
+        let timeout = Duration::from_secs(10);
+        Self { name: name.into(), kind, timeout, send_resolved: true, headers: Vec::new(), ca: None }
+    }
+
+    /// Every text that must not be shown.
+    pub(super) fn secrets(&self) -> Vec<&Secret> {
+        let mut secrets: Vec<&Secret> = self.headers.iter().map(|(_, value)| value).collect();
+        match &self.kind {
+            ReceiverKind::Webhook { url, hmac } => secrets.extend([url].into_iter().chain(hmac)),
+            ReceiverKind::PagerDuty { url, routing_key } => secrets.extend([url, routing_key]),
+            ReceiverKind::Slack { url } => secrets.push(url),
+            ReceiverKind::Alertmanager { urls, .. } => secrets.extend(urls),
+        }
+        secrets
+    }
+}
+
+/// The kinds of receivers. A URL may hold a token, so that none is ever shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReceiverKind {
     /// Alertmanager's webhook body, version 4, by POST.
-    Webhook,
+    Webhook {
+        /// Where.
+        url: Secret,
+        /// Sign each body with it.
+        hmac: Option<Secret>,
+    },
+    /// PagerDuty's Events API, version 2.
+    PagerDuty {
+        /// Where; [`ReceiverKind::PAGERDUTY_URL`] but for tests and proxies.
+        url: Secret,
+        /// Which of its services.
+        routing_key: Secret,
+    },
+    /// Slack's incoming webhook.
+    Slack {
+        /// Where; the URL is the permission.
+        url: Secret,
+    },
+    /// Alertmanager's API, version 2.
+    Alertmanager {
+        /// Every member of the cluster, as its page is reached; never empty.
+        urls: Vec<Secret>,
+        /// How often it is told again of what still fires.
+        resend_every: Duration,
+    },
+}
+
+impl ReceiverKind {
+    /// Where PagerDuty takes events.
+    pub const PAGERDUTY_URL: &str = "https://events.pagerduty.com/v2/enqueue";
+
+    /// How often it is to be told again of what fires; none where once is enough.
+    pub const fn resend_every(&self) -> Option<Duration> {
+        match self {
+            Self::Alertmanager { resend_every, .. } => Some(*resend_every),
+            _ => None,
+        }
+    }
+
+    /// Its word in the configuration.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Webhook { .. } => "webhook",
+            Self::PagerDuty { .. } => "pagerduty",
+            Self::Slack { .. } => "slack",
+            Self::Alertmanager { .. } => "alertmanager",
+        }
+    }
+}
+
+/// Certificates of those who vouch for a receiver: only they are believed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Authority(Arc<[u8]>);
+
+impl Authority {
+    /// From PEM.
+    ///
+    /// # Errors
+    /// Says what is wrong with it.
+    pub fn new(pem: &[u8]) -> Result<Self, String> {
+        let authority = Self(pem.into());
+        let certificates = authority.certificates().map_err(|error| error.to_string())?;
+        if certificates.is_empty() {
+            return Err("it holds no certificate in PEM".into());
+        }
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        match reqwest::Client::builder().tls_certs_only(certificates).build() {
+            Ok(_) => Ok(authority),
+            Err(_) => Err("what it holds is no certificate of an authority".into()),
+        }
+    }
+
+    pub(super) fn certificates(&self) -> reqwest::Result<Vec<Certificate>> {
+        Certificate::from_pem_bundle(&self.0)
+    }
+}
+
+impl fmt::Debug for Authority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Authority({} bytes)", self.0.len())
+    }
 }

@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::alert::{Alert, Saved};
 
-use super::entry::Entry;
+use super::entry::{Entry, Notice};
 
 /// Blocks read back from disk: nearly nothing is, so that little is enough.
 const CACHE_BYTES: u64 = 1 << 20;
@@ -51,6 +51,9 @@ pub(super) struct StoredAlert {
     pub alert: Alert,
     /// Receivers that heard that it fires.
     pub told: Vec<String>,
+    /// What they heard last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notice: Option<Notice>,
 }
 
 /// The opened store.

@@ -1,8 +1,10 @@
 //! Alerts against receivers that fail in every way, a process that is killed, and a disk that is full:
 //! real sockets on loopback, real files.
 
+mod alertmanager;
 mod disk;
 mod kill;
+mod kinds;
 mod outages;
 mod receiver;
 
@@ -33,13 +35,8 @@ fn surroundings() -> Surroundings {
 }
 
 fn webhook(name: &str, url: &str) -> ReceiverSettings {
-    ReceiverSettings {
-        name: name.into(),
-        kind: ReceiverKind::Webhook,
-        url: Secret::new(url),
-        timeout: Duration::from_millis(500),
-        send_resolved: true,
-    }
+    let kind = ReceiverKind::Webhook { url: Secret::new(url), hmac: None };
+    ReceiverSettings { timeout: Duration::from_millis(500), ..ReceiverSettings::new(name, kind) }
 }
 
 fn start(data: &Path, receivers: Vec<ReceiverSettings>, routes: Vec<Route>) -> (Book, Deliverer) {

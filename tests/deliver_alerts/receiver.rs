@@ -32,6 +32,7 @@ pub struct Request {
     pub connection: usize,
     pub head: String,
     pub body: Value,
+    pub bytes: Vec<u8>,
 }
 
 impl Request {
@@ -41,6 +42,13 @@ impl Request {
 
     pub fn status(&self) -> &str {
         self.body["status"].as_str().unwrap()
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| {
+            let (found, value) = line.split_once(':')?;
+            found.eq_ignore_ascii_case(name).then(|| value.trim())
+        })
     }
 
     /// `firing leaf1`
@@ -152,7 +160,8 @@ async fn converse(stream: TcpStream, connection: usize, shared: &Mutex<Shared>) 
         let length = header("content-length").unwrap().parse().unwrap();
         let mut body = vec![0; length];
         stream.read_exact(&mut body).await?;
-        let key = header("idempotency-key").unwrap();
+        // Reminders have none: each is another.
+        let key = header("idempotency-key").unwrap_or_default();
         let manner = {
             let mut shared = shared.lock().unwrap();
             let manner = shared.script.pop_front().unwrap_or_else(|| shared.usual.clone());
@@ -162,6 +171,7 @@ async fn converse(stream: TcpStream, connection: usize, shared: &Mutex<Shared>) 
                 acknowledged: matches!(manner, Manner::Answer(200..=299, _) | Manner::Slow(_)),
                 connection,
                 body: serde_json::from_slice(&body).unwrap(),
+                bytes: body,
                 head,
             });
             manner
