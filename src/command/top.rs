@@ -47,7 +47,7 @@ const WAITING: usize = 4;
 #[derive(ClapArgs, Debug)]
 pub struct Args {
     /// The instance to look at
-    #[arg(long, env = "SELVEDGE_URL", default_value = "http://127.0.0.1:9750")]
+    #[arg(long, env = "SELVEDGE_URL", hide_env_values = true, default_value = "http://127.0.0.1:9750")]
     url: Url,
     /// Print the links once and end, as when the output is no terminal
     #[arg(long)]
@@ -280,28 +280,26 @@ impl Feed {
             let read = self.next().await.and_then(|state| {
                 Fabric::read(&state).map_err(|error| format!("it sends what this version cannot read: {error}"))
             });
-            let news = match read {
+            let why = match read {
                 Ok(fabric) => {
                     pause = PAUSES.0;
-                    News::State(Box::new(fabric))
-                }
-                Err(why) => {
-                    if tell.send(News::Lost(text::Text::new(&why).as_str().to_owned())).await.is_err() {
+                    if tell.send(News::State(Box::new(fabric))).await.is_err() {
                         return;
                     }
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(PAUSES.1);
-                    match self.connect().await {
-                        Ok(()) => continue,
-                        Err(why) => {
-                            self.response = None;
-                            News::Lost(text::Text::new(&why).as_str().to_owned())
-                        }
-                    }
+                    continue;
                 }
+                Err(why) => why,
             };
-            if tell.send(news).await.is_err() {
-                return;
+            let mut lost = Some(why);
+            while let Some(why) = lost {
+                // It may quote what the other side sent.
+                let why = text::Text::new(&why).as_str().to_owned();
+                if tell.send(News::Lost(why)).await.is_err() {
+                    return;
+                }
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(PAUSES.1);
+                lost = self.connect().await.err();
             }
         }
     }

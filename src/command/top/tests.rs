@@ -220,6 +220,30 @@ fn names_with_controls_and_wide_characters_stay_in_their_columns() {
     assert_golden("hostile", &screen(&mut app(value), 80, 6));
 }
 
+#[test]
+fn an_address_is_shown_without_its_password() {
+    let feed = |url: &str| super::Feed::new(url.parse().unwrap());
+    let behind = feed("http://me:hidden@monitor:8080/selvedge/").map_err(drop).unwrap();
+    assert_eq!((behind.host().as_str(), behind.events.path()), ("monitor:8080", "/selvedge/api/events"));
+    assert!(!behind.shown.as_str().contains("hidden"));
+    assert!(feed("ftp://me:hidden@monitor").is_err_and(|why| why.contains("http://") && !why.contains("hidden")));
+}
+
+#[test]
+fn ten_thousand_links_are_no_burden() {
+    let nothing = [json!(0.0), json!(0.0)];
+    let mut value = example();
+    value["links"] = (0..10_000)
+        .map(|n| link(&format!("leaf{n}"), "spine1", "up", [json!(0.5), json!(0.2)], nothing.clone()))
+        .collect();
+    let mut app = app(value);
+    let began = std::time::Instant::now();
+    app.press(Key::Bottom);
+    assert!(screen(&mut app, 160, 50).contains("leaf9999:spine1"));
+    // A debug build on a busy machine needs a second; what is quadratic takes minutes.
+    assert!(began.elapsed() < std::time::Duration::from_secs(10), "{:?}", began.elapsed());
+}
+
 fn any_text() -> impl Strategy<Value = String> {
     prop_oneof![
         prop::sample::select(vec![
