@@ -31,6 +31,8 @@ enum Command {
     Simulate(command::simulate::Args),
     /// A simulated fabric, watched, while things go wrong: no network needed
     Demo(command::demo::Args),
+    /// Links, alerts and devices of a running instance, live in the terminal
+    Top(command::top::Args),
 }
 
 fn main() -> ExitCode {
@@ -42,5 +44,6 @@ fn main() -> ExitCode {
         Command::Record(args) => command::record::run(args, command::from_config),
         Command::Simulate(args) => command::simulate::run(args),
         Command::Demo(args) => command::demo::run(args),
+        Command::Top(args) => command::top::run(args),
     }
 }

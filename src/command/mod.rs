@@ -7,6 +7,7 @@ pub mod poll;
 pub mod record;
 pub mod run;
 pub mod simulate;
+pub mod top;
 
 pub use device::{DeviceArgs, FromConfig, from_config};
 
