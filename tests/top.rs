@@ -23,6 +23,8 @@ impl Demo {
         let child = Command::new(SELVEDGE)
             .args(["demo", "--listen", "127.0.0.1:0", "--address", address, "--port", "11691"])
             .env("NO_COLOR", "1")
+            // Killed, it cleans up nothing; this folder goes with the test.
+            .env("TMPDIR", scratch.path())
             .stdin(Stdio::null())
             .stdout(file.try_clone().unwrap())
             .stderr(file)

@@ -221,6 +221,31 @@ fn names_with_controls_and_wide_characters_stay_in_their_columns() {
 }
 
 #[test]
+fn colours_follow_the_thresholds_and_are_gone_where_none_are_wanted_or_all_is_old() {
+    use ratatui::style::{Color, Modifier};
+    let mut app = app(example());
+    let drawn = |app: &mut App, color: bool| {
+        let mut terminal = Terminal::new(TestBackend::new(80, 24)).unwrap();
+        app.resize(80, 24);
+        terminal.draw(|frame| screen::draw(app, Look { color }, frame.area(), frame.buffer_mut())).unwrap();
+        terminal.backend().buffer().clone()
+    };
+    let plain = drawn(&mut app, false);
+    assert!(plain.content().iter().all(|cell| cell.fg == Color::Reset && cell.bg == Color::Reset));
+    let buffer = drawn(&mut app, true);
+    let bars = |row: u16| {
+        (0..80).filter(|x| buffer[(*x, row)].symbol() == "█").map(|x| buffer[(x, row)].fg).collect::<Vec<_>>()
+    };
+    // leaf2 - spine2: 85 % and 97 %; leaf3 - spine2: 30 %.
+    assert_eq!((bars(4).first(), bars(4).last()), (Some(&Color::Yellow), Some(&Color::Red)));
+    assert_eq!(bars(5).first(), Some(&Color::Reset));
+    app.lost("gone".into());
+    let old = drawn(&mut app, true);
+    let words = (3..8).flat_map(|y| (0..80).map(move |x| (x, y))).filter(|at| old[*at].symbol() != " ");
+    assert!(words.into_iter().all(|at| old[at].fg == Color::DarkGray && old[at].modifier.contains(Modifier::DIM)));
+}
+
+#[test]
 fn an_address_is_shown_without_its_password() {
     let feed = |url: &str| super::Feed::new(url.parse().unwrap());
     let behind = feed("http://me:hidden@monitor:8080/selvedge/").map_err(drop).unwrap();
