@@ -353,19 +353,23 @@ pub fn devices_heard(
     for (index, address) in addresses {
         addresses_of.entry(*index).or_default().push(*address);
     }
-    let mut devices: BTreeMap<(u8, &[u8]), (HeardDevice, HashSet<ManagementAddress>)> = BTreeMap::new();
+    let mut devices: BTreeMap<(u8, &[u8]), HeardDevice> = BTreeMap::new();
+    let mut known = HashSet::new();
     for (index, row) in rows.iter().filter(|(_, row)| !row.chassis.is_empty()) {
-        let chassis_id = ChassisId { subtype: row.chassis_subtype, value: row.chassis.clone() };
-        let (device, known) = devices.entry((row.chassis_subtype, row.chassis.as_slice())).or_insert_with(|| {
-            (HeardDevice { chassis_id, sys_name: String::new(), addresses: Vec::new() }, HashSet::new())
+        let key = (row.chassis_subtype, row.chassis.as_slice());
+        let device = devices.entry(key).or_insert_with(|| HeardDevice {
+            chassis_id: ChassisId { subtype: row.chassis_subtype, value: row.chassis.clone() },
+            sys_name: String::new(),
+            addresses: Vec::new(),
         });
-        if device.sys_name.is_empty() {
+        // In the order of time marks: the name in a later row is that of now.
+        if !row.sys_name.is_empty() {
             device.sys_name.clone_from(&row.sys_name);
         }
         let told = addresses_of.remove(index).unwrap_or_default();
-        device.addresses.extend(told.into_iter().filter(|address| known.insert(*address)));
+        device.addresses.extend(told.into_iter().filter(|address| known.insert((key, *address))));
     }
-    devices.into_values().map(|(device, _)| device).collect()
+    devices.into_values().collect()
 }
 
 /// A chassis id in words.

@@ -33,7 +33,7 @@ pub struct Survey {
 }
 
 /// A stage of a survey and how many rows it has read, to show that something goes on.
-pub type Tell<'a> = &'a mut dyn FnMut(&str, usize);
+pub type Tell<'a> = &'a mut (dyn FnMut(&str, usize) + Send);
 
 impl Survey {
     /// Read everything but counters.
