@@ -25,6 +25,8 @@ enum Command {
     Check(command::check::Args),
     /// One look at a device: interfaces, counters, rates, neighbours
     Poll(command::poll::Args),
+    /// Crawl the fabric from a few devices on, and write a file of targets
+    Discover(command::discover::Args),
     /// Record a device's walk to a .snmprec file
     Record(command::record::Args),
     /// Serve SNMP agents on loopback: a leaf-spine with moving traffic, or recordings
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
         Command::Run(args) => command::run::run(args),
         Command::Check(args) => command::check::run(args),
         Command::Poll(args) => command::poll::run(args, command::from_config),
+        Command::Discover(args) => command::discover::run(args),
         Command::Record(args) => command::record::run(args, command::from_config),
         Command::Simulate(args) => command::simulate::run(args),
         Command::Demo(args) => command::demo::run(args),

@@ -54,11 +54,22 @@ pub struct DeviceArgs {
     /// Host name or address, with a port if it is not 161: `10.99.0.1`, `127.0.3.7:1161`, `[2001:db8::1]:161`.
     #[arg(value_name = "TARGET")]
     pub target: String,
+    /// Speak to it as the configuration's section [snmp.auth.NAME] says.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["community", "v3_user"])]
+    pub auth: Option<String>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub speech: SpeechArgs,
+}
+
+/// How devices are spoken to, where no section of the configuration says it; and with how much patience.
+#[derive(Clone, Debug, clap::Args)]
+pub struct SpeechArgs {
     /// SNMPv2c with this community.
-    #[arg(long, value_name = "TEXT", conflicts_with_all = ["v3_user", "auth"])]
+    #[arg(long, value_name = "TEXT", conflicts_with = "v3_user")]
     pub community: Option<String>,
     /// SNMPv3 as this user.
-    #[arg(long, value_name = "NAME", conflicts_with = "auth")]
+    #[arg(long, value_name = "NAME")]
     pub v3_user: Option<String>,
     /// How SNMPv3 messages are authenticated: MD5, SHA, SHA-224, SHA-256, SHA-384 or SHA-512.
     #[arg(long, value_name = "PROTOCOL", value_parser = auth_protocol, requires = "v3_user")]
@@ -79,9 +90,6 @@ pub struct DeviceArgs {
     /// The environment variable that holds it.
     #[arg(long, value_name = "VARIABLE", requires = "priv_protocol")]
     pub priv_password_env: Option<String>,
-    /// Speak to it as the configuration's section [snmp.auth.NAME] says.
-    #[arg(long, value_name = "NAME")]
-    pub auth: Option<String>,
     /// The configuration; without it selvedge.toml in the working directory.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -100,7 +108,7 @@ impl DeviceArgs {
     /// A text for people: what is missing or contradicts itself on the command line, or in the configuration.
     pub fn target(&self, from_config: FromConfig) -> Result<Target, String> {
         let address = with_port(&self.target)?;
-        let mut target = match self.credentials()? {
+        let mut target = match self.speech.credentials()? {
             Some(credentials) => Target {
                 address,
                 credentials: Arc::new(credentials),
@@ -110,14 +118,17 @@ impl DeviceArgs {
                 timeout: Duration::from_secs(2),
                 retries: 2,
             },
-            None => from_config(self.config.as_deref(), self.auth.as_deref(), &address)?,
+            None => from_config(self.speech.config.as_deref(), self.auth.as_deref(), &address)?,
         };
-        target.timeout = self.timeout.unwrap_or(target.timeout);
-        target.retries = self.retries.unwrap_or(target.retries);
+        target.timeout = self.speech.timeout.unwrap_or(target.timeout);
+        target.retries = self.speech.retries.unwrap_or(target.retries);
         Ok(target)
     }
+}
 
-    fn credentials(&self) -> Result<Option<Credentials>, String> {
+impl SpeechArgs {
+    /// The credentials that the command line gives, if it does.
+    pub(super) fn credentials(&self) -> Result<Option<Credentials>, String> {
         if let Some(community) = &self.community {
             return Ok(Some(Credentials::Community(Secret::new(community))));
         }
@@ -187,7 +198,7 @@ pub(super) fn seconds(text: &str) -> Result<Duration, String> {
 }
 
 /// `host`, `host:port`, `address`, `[address]`, `[address]:port` or a bare IPv6 address, always with a port.
-fn with_port(target: &str) -> Result<String, String> {
+pub(super) fn with_port(target: &str) -> Result<String, String> {
     let wrong = |what: &str| format!("{target:?} {what}; write HOST, HOST:PORT or [IPv6]:PORT");
     if target.parse::<std::net::Ipv6Addr>().is_ok() {
         return Ok(format!("[{target}]:161"));

@@ -3,13 +3,14 @@
 pub mod check;
 pub mod demo;
 mod device;
+pub mod discover;
 pub mod poll;
 pub mod record;
 pub mod run;
 pub mod simulate;
 pub mod top;
 
-pub use device::{DeviceArgs, FromConfig, from_config};
+pub use device::{DeviceArgs, FromConfig, SpeechArgs, from_config};
 
 /// How a report is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]

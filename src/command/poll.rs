@@ -2,6 +2,7 @@
 //!
 //! Exit status 0: it answered; 1: it did not; 2: the command line is wrong.
 
+mod explain;
 mod report;
 
 use std::process::ExitCode;
@@ -24,6 +25,9 @@ pub struct Args {
     /// Seconds between two readings. Many agents renew their counters only every 3 to 5 seconds.
     #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = device::seconds)]
     pub interval: Duration,
+    /// Say of every value that is unknown why it is.
+    #[arg(long)]
+    pub explain: bool,
     /// How to report; JSON is one object for each reading (with --count, for each but the first), one a line.
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
@@ -56,7 +60,10 @@ async fn poll(args: &Args, target: &crate::collect::Target) -> Result<(), String
         };
         if nth > 1 || args.count == 1 {
             line.clear();
-            let report = report::Report::new(client.address(), &survey, &polled, before.as_ref());
+            let mut report = report::Report::new(client.address(), &survey, &polled, before.as_ref());
+            if args.explain {
+                report.explain();
+            }
             report.print(args.format, args.count > 1)?;
         }
         before = Some(polled);

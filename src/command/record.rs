@@ -238,7 +238,7 @@ fn dotted(oid: &[u32]) -> String {
 }
 
 /// Write a file beside its place, and put it there when it is whole: nobody ever sees a half of it.
-fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+pub(super) fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     let name = path.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "this is no file name"))?;
     let mut beside = std::ffi::OsString::from(".");
     beside.push(name);

@@ -333,6 +333,50 @@ pub fn neighbors(
     (newest.into_values().collect(), unusable)
 }
 
+/// A device that is heard, whichever port hears it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeardDevice {
+    /// lldpRemChassisId.
+    pub chassis_id: ChassisId,
+    /// lldpRemSysName; may be empty.
+    pub sys_name: String,
+    /// lldpRemManAddr of all its rows, each once.
+    pub addresses: Vec<ManagementAddress>,
+}
+
+/// The devices that the rows describe, each once. Rows without a chassis id tell of nobody.
+pub fn devices_heard(
+    rows: &BTreeMap<RemoteIndex, RemoteRow>,
+    addresses: &[(RemoteIndex, ManagementAddress)],
+) -> Vec<HeardDevice> {
+    let mut addresses_of: HashMap<RemoteIndex, Vec<ManagementAddress>> = HashMap::new();
+    for (index, address) in addresses {
+        addresses_of.entry(*index).or_default().push(*address);
+    }
+    let mut devices: BTreeMap<(u8, &[u8]), HeardDevice> = BTreeMap::new();
+    let mut known = HashSet::new();
+    for (index, row) in rows.iter().filter(|(_, row)| !row.chassis.is_empty()) {
+        let key = (row.chassis_subtype, row.chassis.as_slice());
+        let device = devices.entry(key).or_insert_with(|| HeardDevice {
+            chassis_id: ChassisId { subtype: row.chassis_subtype, value: row.chassis.clone() },
+            sys_name: String::new(),
+            addresses: Vec::new(),
+        });
+        // In the order of time marks: the name in a later row is that of now.
+        if !row.sys_name.is_empty() {
+            device.sys_name.clone_from(&row.sys_name);
+        }
+        let told = addresses_of.remove(index).unwrap_or_default();
+        device.addresses.extend(told.into_iter().filter(|address| known.insert((key, *address))));
+    }
+    devices.into_values().collect()
+}
+
+/// A chassis id in words.
+pub fn chassis_text(chassis: &ChassisId) -> String {
+    id_text(&chassis.value)
+}
+
 /// What a neighbour calls itself: its name, else its chassis id in words.
 pub fn device_text(neighbor: &Neighbor) -> String {
     if neighbor.sys_name.is_empty() { id_text(&neighbor.chassis_id.value) } else { neighbor.sys_name.clone() }

@@ -164,9 +164,12 @@ impl Simulation {
     /// # Errors
     /// As [`Agents::serve`].
     pub async fn start(fabric: Fabric, place: &Place, traps: Option<SocketAddr>) -> Result<Self, ServeError> {
+        // Switches come before hosts, so a switch's number is that of its agent too.
+        let switches = fabric.nodes().iter().take_while(|node| node.is_switch).count();
+        let addresses = (0..switches).map(|n| place.nth(n)).collect::<Result<Vec<_>, _>>()?;
         let mut trees = Vec::new();
         for (number, node) in fabric.nodes().iter().enumerate().filter(|(_, node)| node.is_switch) {
-            let tree = switch::tree(&fabric, number, place.nth(number)?).map_err(ServeError::Name)?;
+            let tree = switch::tree(&fabric, number, &addresses).map_err(ServeError::Name)?;
             trees.push((node.name.clone(), tree));
         }
         let heralds = (0..trees.len()).map(|n| speaker(place, n)).collect::<Result<Vec<_>, _>>()?;

@@ -19,9 +19,12 @@ const CHASSIS_MAC: i64 = 4;
 const PORT_MAC: i64 = 3;
 const PORT_INTERFACE_NAME: i64 = 5;
 const PORT_LOCAL: i64 = 7;
+/// AddressFamilyNumbers and LldpManAddrIfSubtype.
+const IPV4: u32 = 1;
+const MAN_ADDR_IF_INDEX: i64 = 2;
 
-/// Everything that the switch `number` of the fabric tells at `address`.
-pub(super) fn tree(fabric: &Fabric, number: usize, address: Ipv4Addr) -> Result<Tree, OidError> {
+/// Everything that the switch `number` of the fabric tells. `addresses` are those of all switches, by their numbers.
+pub(super) fn tree(fabric: &Fabric, number: usize, addresses: &[Ipv4Addr]) -> Result<Tree, OidError> {
     let node = &fabric.nodes()[number];
     let mut rows = Rows(Vec::new());
     system(&mut rows, fabric, node)?;
@@ -30,11 +33,17 @@ pub(super) fn tree(fabric: &Fabric, number: usize, address: Ipv4Addr) -> Result<
         lldp_local(&mut rows, node, port)?;
     }
     rows.add(&[1, 3, 6, 1, 2, 1, 2, 1], &[0], Cell::Integer(node.ports.len() as i64))?;
-    neighbors(&mut rows, fabric, number)?;
-    // The agent's address lies on no port of the fabric: it is given its own interface number, as a management port has.
-    let octets = address.octets().map(u32::from);
-    rows.add(&[1, 3, 6, 1, 2, 1, 4, 20, 1, 2], &octets, Cell::Integer(node.ports.len() as i64 + 1))?;
+    neighbors(&mut rows, fabric, number, addresses)?;
+    if let Some(address) = addresses.get(number) {
+        let octets = address.octets().map(u32::from);
+        rows.add(&[1, 3, 6, 1, 2, 1, 4, 20, 1, 2], &octets, Cell::Integer(management_index(node)))?;
+    }
     Ok(Tree::new(rows.0))
+}
+
+/// The agent's address lies on no port of the fabric: it is given its own interface number, as a management port has.
+fn management_index(node: &Node) -> i64 {
+    node.ports.len() as i64 + 1
 }
 
 struct Rows(Vec<(Oid, Cell)>);
@@ -148,7 +157,7 @@ fn lldp_local(rows: &mut Rows, node: &Node, port: &Port) -> Result<(), OidError>
     rows.add(&column(4), &[port.index], text(&port.name))
 }
 
-fn neighbors(rows: &mut Rows, fabric: &Fabric, number: usize) -> Result<(), OidError> {
+fn neighbors(rows: &mut Rows, fabric: &Fabric, number: usize, addresses: &[Ipv4Addr]) -> Result<(), OidError> {
     for cable in fabric.cables() {
         let (near, far) = match (cable.a.0 == number, cable.b.0 == number) {
             (true, _) => (cable.a, cable.b),
@@ -172,6 +181,18 @@ fn neighbors(rows: &mut Rows, fabric: &Fabric, number: usize) -> Result<(), OidE
         remote(8, text(&peer_port.name))?;
         remote(9, text(&peer.name))?;
         remote(10, text(if peer.is_switch { "Selvedge simulated switch" } else { "simulated host" }))?;
+        // lldpRemManAddrTable: hosts announce no address.
+        if let Some(address) = addresses.get(far.0).filter(|_| peer.is_switch) {
+            // The index goes on with the address family (IANA: 1 is IPv4), the length, and the octets.
+            let index: Vec<u32> = index.into_iter().chain([IPV4, 4]).chain(address.octets().map(u32::from)).collect();
+            let mut managed = |object: u32, cell| {
+                let column = [&LLDP[..], &[4, 2, 1, object]].concat();
+                rows.add(&column, &index, Cell::WhileUp(Arc::clone(local), Box::new(cell)))
+            };
+            managed(3, Cell::Integer(MAN_ADDR_IF_INDEX))?;
+            managed(4, Cell::Integer(management_index(peer)))?;
+            managed(5, Cell::Oid(Oid::from_arcs(&[0, 0])?))?;
+        }
     }
     Ok(())
 }

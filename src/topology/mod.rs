@@ -6,6 +6,7 @@
 
 mod announced;
 mod claims;
+pub mod crawl;
 mod directory;
 mod edges;
 mod groups;

@@ -33,7 +33,7 @@ pub struct Survey {
 }
 
 /// A stage of a survey and how many rows it has read, to show that something goes on.
-pub type Tell<'a> = &'a mut dyn FnMut(&str, usize);
+pub type Tell<'a> = &'a mut (dyn FnMut(&str, usize) + Send);
 
 impl Survey {
     /// Read everything but counters.
@@ -182,6 +182,42 @@ impl Reader<'_, '_> {
                 }
             }
         }
+    }
+}
+
+/// Who a device is and whom it hears, without its interfaces: a fraction of a [`Survey`].
+pub struct Hearing {
+    /// Who it says it is.
+    pub facts: Facts,
+    /// Whom it hears.
+    pub devices: Vec<lldp::HeardDevice>,
+    /// What could not be read of it, in words; empty where nothing is missing.
+    pub missing: Vec<String>,
+}
+
+impl Hearing {
+    /// Ask who it is and read its neighbours.
+    ///
+    /// # Errors
+    /// It does not answer, or shows nothing.
+    pub async fn take(client: &mut Client, stats: &Stats) -> Result<Self, AskError> {
+        let facts = facts::ask(client).await?;
+        let tell: Tell<'_> = &mut |_, _| {};
+        let mut reader = Reader { client, stats, tell, pace: Pace::default(), missing: Vec::new() };
+        let remotes = reader.read("neighbours", Table::Remotes(BTreeMap::new())).await;
+        let mut devices = Vec::new();
+        if let Some(Table::Remotes(remotes)) = remotes.map_err(AskError::Request)? {
+            let addresses = if remotes.is_empty() {
+                None
+            } else {
+                let table = Table::RemoteAddresses(Vec::new());
+                reader.read("neighbours' addresses", table).await.map_err(AskError::Request)?
+            };
+            let addresses =
+                if let Some(Table::RemoteAddresses(addresses)) = addresses { addresses } else { Vec::new() };
+            devices = lldp::devices_heard(&remotes, &addresses);
+        }
+        Ok(Self { facts, devices, missing: reader.missing })
     }
 }
 

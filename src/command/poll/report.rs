@@ -6,6 +6,7 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::explain::{self, Explanation};
 use anstyle::{AnsiColor, Style};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde::Serialize;
@@ -24,6 +25,9 @@ pub(super) struct Report {
     neighbors: Vec<Heard>,
     /// What could not be read, in words.
     missing: Vec<String>,
+    /// Why values are unknown, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explain: Option<Vec<Explanation>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -38,21 +42,22 @@ struct Device {
 
 #[derive(Debug, Serialize)]
 #[allow(non_snake_case)]
-struct Interface {
+pub(super) struct Interface {
     ifIndex: u32,
-    ifName: String,
+    pub(super) ifName: String,
     ifDescr: String,
     ifAlias: String,
-    speed_bps: Option<u64>,
+    pub(super) speed_bps: Option<u64>,
     ifOperStatus: &'static str,
     ifAdminStatus: &'static str,
     counters: BTreeMap<&'static str, u64>,
-    unknown: BTreeMap<&'static str, &'static str>,
+    #[serde(serialize_with = "words")]
+    pub(super) unknown: BTreeMap<&'static str, Unusable>,
     /// Per second, since the reading before; null where it cannot be told.
     #[serde(skip_serializing_if = "Option::is_none")]
-    rates: Option<BTreeMap<&'static str, Rate>>,
+    pub(super) rates: Option<BTreeMap<&'static str, Rate>>,
     #[serde(skip)]
-    state: (OperStatus, AdminStatus),
+    pub(super) state: (OperStatus, AdminStatus),
     #[serde(skip)]
     shown: BTreeMap<Counter, Rate>,
     #[serde(skip)]
@@ -83,13 +88,13 @@ impl Report {
                         for (name, value) in &row.counters {
                             match value {
                                 Ok(value) => _ = counters.insert(*name, *value),
-                                Err(why) => _ = unknown.insert(*name, why.as_str()),
+                                Err(why) => _ = unknown.insert(*name, *why),
                             }
                         }
                     }
                     None => {
                         let why = if polled.complete { Unusable::Missing } else { Unusable::Truncated };
-                        unknown.extend(survey.expected().map(|name| (name, why.as_str())));
+                        unknown.extend(survey.expected().map(|name| (name, why)));
                     }
                 }
                 let before = before.map(|polled| polled.rows.get(&info.if_index));
@@ -155,7 +160,13 @@ impl Report {
             interfaces,
             neighbors,
             missing,
+            explain: None,
         }
+    }
+
+    /// Say of every value that is unknown why it is.
+    pub(super) fn explain(&mut self) {
+        self.explain = Some(explain::unknowns(&self.interfaces));
     }
 
     pub(super) fn print(&self, format: Format, rates: bool) -> Result<(), String> {
@@ -186,12 +197,16 @@ impl Report {
             text += "\n";
             text += &styled(&table, self.neighbors.iter().map(|_| Style::new()));
         }
-        for missing in self.missing.iter().cloned().chain(self.unreadable()) {
+        let unreadable = if self.explain.is_none() { self.unreadable() } else { Vec::new() };
+        for missing in self.missing.iter().cloned().chain(unreadable) {
             let warning = AnsiColor::Yellow.on_default();
             text += &format!("\n{warning}not read:{warning:#} {missing}");
         }
         if !text.ends_with('\n') {
             text += "\n";
+        }
+        if let Some(explanations) = &self.explain {
+            text += &explain::text(explanations, self.interfaces.len());
         }
         text
     }
@@ -242,7 +257,7 @@ impl Report {
         let mut by: BTreeMap<(&str, &str), usize> = BTreeMap::new();
         for interface in &self.interfaces {
             for (name, why) in &interface.unknown {
-                *by.entry((name, why)).or_default() += 1;
+                *by.entry((name, why.as_str())).or_default() += 1;
             }
         }
         by.into_iter()
@@ -289,6 +304,10 @@ impl Interface {
             both(Counter::InErrors, Counter::OutErrors),
         ]
     }
+}
+
+fn words<S: serde::Serializer>(unknown: &BTreeMap<&'static str, Unusable>, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_map(unknown.iter().map(|(name, why)| (name, why.as_str())))
 }
 
 /// The object that a counter of this width was read from.
@@ -391,6 +410,30 @@ fn span(ms: u64) -> String {
         (0, 0, _) => format!("{minutes}m {}s", seconds % 60),
         (0, _, _) => format!("{hours}h {minutes}m"),
         _ => format!("{days}d {hours}h"),
+    }
+}
+
+/// An interface as tests of other files need one.
+#[cfg(test)]
+pub(super) mod fixture {
+    use super::*;
+
+    pub fn interface(if_index: u32, speed_bps: Option<u64>) -> Interface {
+        Interface {
+            ifIndex: if_index,
+            ifName: format!("p{if_index}"),
+            ifDescr: String::new(),
+            ifAlias: String::new(),
+            speed_bps,
+            ifOperStatus: "up",
+            ifAdminStatus: "up",
+            counters: BTreeMap::new(),
+            unknown: BTreeMap::new(),
+            rates: None,
+            state: (OperStatus::Up, AdminStatus::Up),
+            shown: BTreeMap::new(),
+            totals: BTreeMap::new(),
+        }
     }
 }
 

@@ -133,6 +133,20 @@ fn a_neighbor_with_its_addresses() {
 }
 
 #[test]
+fn a_device_that_is_heard_on_two_ports_is_one() {
+    let text = remote(77, 501, 1, "02005e0000aa", "leaf1", "old")
+        + &remote(99, 502, 1, "02005e0000aa", "leaf2", "spine1")
+        + &remote(99, 999, 1, "02005e0000bb", "p", "no port of ours")
+        + "1.0.8802.1.1.2.1.4.2.1.3.77.501.1.1.4.10.99.0.1|2|2\n"
+        + "1.0.8802.1.1.2.1.4.2.1.3.99.502.1.1.4.10.99.0.1|2|2\n"
+        + "1.0.8802.1.1.2.1.4.2.1.3.99.502.1.1.4.10.99.0.2|2|2\n";
+    let (rows, addresses) = Recording::parse(&text).remotes();
+    let devices = devices_heard(&rows, &addresses);
+    let told: Vec<_> = devices.iter().map(|device| (device.sys_name.as_str(), device.addresses.len())).collect();
+    assert_eq!(told, [("spine1", 2), ("no port of ours", 0)]);
+}
+
+#[test]
 fn of_two_rows_of_one_neighbor_the_later_counts() {
     let text = PORTS.to_owned()
         + &remote(77, 502, 3, "02005e0000aa", "leaf1", "old")
