@@ -73,6 +73,19 @@ impl<'c> Context<'c> {
         self.tell(Severity::Error, at, what.into(), help.into());
     }
 
+    /// Note that one of `what` (in the plural) has this name, and tell if another had it before.
+    pub fn take_name(&self, names: &mut Vec<Found<String>>, name: &Found<String>, what: &str) {
+        if let Some(first) = names.iter().find(|known| known.value == name.value) {
+            let (line, _) = self.source.place(first.at.span.start);
+            self.error(
+                &name.at,
+                format!("there are two {what} with the name {}", quote(&name.value)),
+                format!("the first is on line {line}; give one of them another name"),
+            );
+        }
+        names.push(name.clone());
+    }
+
     pub fn warn(&self, at: &At, what: impl Into<String>, help: impl Into<String>) {
         self.tell(Severity::Warning, at, what.into(), help.into());
     }

@@ -39,15 +39,7 @@ pub(super) fn read_receivers(root: &mut Section<'_>) -> (Vec<ReceiverSettings>, 
         section.require("name", "write name = \"NAME\", for routes and for people");
         let name = section.name("name", "write a name, in quotes");
         if let Some(name) = &name {
-            if let Some(first) = names.iter().find(|known| known.value == name.value) {
-                let (line, _) = context.source.place(first.at.span.start);
-                context.error(
-                    &name.at,
-                    format!("there are two receivers with the name {}", quote(&name.value)),
-                    format!("the first is on line {line}; give one of them another name"),
-                );
-            }
-            names.push(name.clone());
+            context.take_name(&mut names, name, "receivers");
         }
         section.require("kind", KINDS_HELP);
         let word = section.text("kind", KINDS_HELP).filter(|word| is_kind(&section, word));

@@ -238,15 +238,7 @@ pub(super) fn read_topology(root: &mut Section<'_>) -> topology::Settings {
         section.require("name", "write name = \"NAME\", for alerts and for people");
         let name = section.name("name", "write a name, in quotes");
         if let Some(name) = &name {
-            if let Some(first) = names.iter().find(|known| known.value == name.value) {
-                let (line, _) = context.source.place(first.at.span.start);
-                context.error(
-                    &name.at,
-                    format!("there are two groups with the name {}", quote(&name.value)),
-                    format!("the first is on line {line}; give one of them another name"),
-                );
-            }
-            names.push(name.clone());
+            context.take_name(&mut names, name, "groups");
         }
         section.require("links", "write links = [\"edge1:et-0/0/1\", \"edge2:et-0/0/1\"]");
         let links = read_links(&mut section);

@@ -21,7 +21,7 @@ use crate::deliver::{Clock, Deliverer};
 use crate::detect::{Detectors, Verdicts};
 use crate::fabric::{DeviceId, FindingKey, InterfaceId, LinkId, Reading, Sample, Subject, Timestamp};
 use crate::history::History;
-use crate::topology::{self, Topology, View};
+use crate::topology::{self, LinkReport, Topology, View};
 use crate::{aggregate, detect};
 
 /// How long the loop sleeps when nothing comes: durations and staleness are looked at this often.
@@ -162,12 +162,12 @@ impl Core {
             if matches!(sample.reading, Reading::Poll(_) | Reading::Event { .. }) {
                 self.topology.learn_status(now, &state.id, state.oper_status);
             }
-            let link = self.topology.link_at(&state.id).map(|link| link.id.clone());
-            let seen = link.as_ref().and_then(|id| self.topology.link_state(now, id, view!(self.table)));
-            let verdicts = self.detectors.interface(now, &state, seen.as_ref());
+            let link = self.topology.link_at(&state.id);
+            let report = link.and_then(|link| self.topology.link_report(now, &link.id, view!(self.table)));
+            let verdicts = self.detectors.interface(now, &state, report.as_ref().map(|report| &report.state));
             self.observe(now, verdicts, told);
-            if let Some(id) = link {
-                self.look_at_link(now, &id, told);
+            if let Some(report) = report {
+                self.judge_link(now, &report, told);
             }
         }
         if !changes.retired
@@ -181,11 +181,16 @@ impl Core {
 
     /// A link and the groups it belongs to.
     fn look_at_link(&mut self, now: Timestamp, id: &LinkId, told: &mut Vec<Transition>) {
-        let Some(report) = self.topology.link_report(now, id, view!(self.table)) else { return };
-        let verdicts = self.detectors.link(now, &report);
+        if let Some(report) = self.topology.link_report(now, id, view!(self.table)) {
+            self.judge_link(now, &report, told);
+        }
+    }
+
+    fn judge_link(&mut self, now: Timestamp, report: &LinkReport, told: &mut Vec<Transition>) {
+        let verdicts = self.detectors.link(now, report);
         self.observe(now, verdicts, told);
         if self.detectors.concerns_groups(&report.state) {
-            for name in self.topology.groups_of(id).to_vec() {
+            for name in self.topology.groups_of(&report.state.id).to_vec() {
                 self.look_at_group(now, &name, told);
             }
         }

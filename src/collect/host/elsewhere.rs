@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::{Ability, Clock, Sink, Stats, Status};
-use crate::collect::HostSettings;
+use super::{Ability, Clock, Stats, Status};
+use crate::collect::{HostSettings, SampleSink};
 use crate::fabric::DeviceId;
 
 /// A collector that cannot run here.
@@ -13,7 +13,7 @@ pub struct Handle {
 }
 
 impl Handle {
-    pub(super) fn start(_root: PathBuf, _settings: HostSettings, _sink: Sink, _clock: Clock) -> Self {
+    pub(super) fn start(_root: PathBuf, _settings: HostSettings, _sink: SampleSink, _clock: Clock) -> Self {
         Self { device: "localhost".into() }
     }
 

@@ -9,8 +9,8 @@ use std::thread::JoinHandle;
 
 use super::machine::Machine;
 use super::worker::Worker;
-use super::{Ability, Clock, Sink, Stats, Status};
-use crate::collect::HostSettings;
+use super::{Ability, Clock, Stats, Status};
+use crate::collect::{HostSettings, SampleSink};
 use crate::fabric::DeviceId;
 
 /// Stops the collector when it is dropped.
@@ -57,7 +57,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Handle {
-    pub(super) fn start(root: PathBuf, settings: HostSettings, sink: Sink, clock: Clock) -> Self {
+    pub(super) fn start(root: PathBuf, settings: HostSettings, sink: SampleSink, clock: Clock) -> Self {
         let machine = Machine::new(root);
         let device = DeviceId::from(machine.host_name());
         let shared = Arc::new(Shared::default());

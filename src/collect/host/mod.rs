@@ -17,8 +17,8 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::HostSettings;
-use crate::fabric::{Sample, Timestamp};
+use super::{HostSettings, SampleSink};
+use crate::fabric::Timestamp;
 
 #[cfg(target_os = "linux")]
 mod handle;
@@ -46,9 +46,6 @@ mod elsewhere;
 #[cfg(not(target_os = "linux"))]
 pub use elsewhere::Handle;
 
-/// Where samples go; must not block.
-pub type Sink = Arc<dyn Fn(Sample) + Send + Sync>;
-
 /// Our clock; must not step backwards.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
@@ -58,12 +55,12 @@ pub struct Host;
 
 impl Host {
     /// Start it. It never fails: what it cannot do is told by [`Handle::status`], and the rest goes on.
-    pub fn start(settings: HostSettings, sink: Sink, clock: Clock) -> Handle {
+    pub fn start(settings: HostSettings, sink: SampleSink, clock: Clock) -> Handle {
         Self::start_at("/".into(), settings, sink, clock)
     }
 
     /// The same, with `/proc` and `/sys` under another root.
-    pub fn start_at(root: PathBuf, settings: HostSettings, sink: Sink, clock: Clock) -> Handle {
+    pub fn start_at(root: PathBuf, settings: HostSettings, sink: SampleSink, clock: Clock) -> Handle {
         Handle::start(root, settings, sink, clock)
     }
 }

@@ -13,7 +13,8 @@ use super::*;
 use crate::collect::sys::netns;
 use crate::collect::sys::packet::PacketSocket;
 use crate::fabric::{
-    AdminStatus, Counter, DeviceIdentity, InterfaceInfo, InterfacePoll, Medium, Neighbor, OperStatus, Reading, Uptime,
+    AdminStatus, Counter, DeviceIdentity, InterfaceInfo, InterfacePoll, Medium, Neighbor, OperStatus, Reading, Sample,
+    Uptime,
 };
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -116,7 +117,7 @@ impl Lab {
         self.start_into(settings, samples, Arc::new(move |sample| _ = sender.send((Instant::now(), sample))))
     }
 
-    fn start_into(&self, settings: HostSettings, samples: Receiver<(Instant, Sample)>, sink: Sink) -> Watched {
+    fn start_into(&self, settings: HostSettings, samples: Receiver<(Instant, Sample)>, sink: SampleSink) -> Watched {
         let clock = Arc::new(|| Timestamp::default() + SystemTime::now().duration_since(UNIX_EPOCH).unwrap());
         Watched { handle: Host::start_at(self.root.path().to_owned(), settings, sink, clock), samples }
     }
@@ -360,7 +361,7 @@ fn a_hundred_interfaces_and_lost_notices() {
         let gated = std::sync::Mutex::new(gated);
         let (sender, samples) = channel();
         // The core holds us up once, as it must not, while the kernel has more to say than it can keep.
-        let sink: Sink = Arc::new(move |sample| {
+        let sink: SampleSink = Arc::new(move |sample| {
             if matches!(sample.reading, Reading::Event { .. }) {
                 let _ = gated.lock().unwrap().recv();
             }

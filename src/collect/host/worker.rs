@@ -18,9 +18,9 @@ use super::interfaces::{Ask, Changes, Interfaces};
 use super::kernel::{Address, Kernel, Notice};
 use super::lldp::Lldp;
 use super::machine::{Machine, is_port};
-use super::{Ability, Clock, Shared, Sink};
-use crate::collect::HostSettings;
+use super::{Ability, Clock, Shared};
 use crate::collect::sys::wait;
+use crate::collect::{HostSettings, SampleSink};
 use crate::fabric::{DeviceId, DeviceIdentity, Medium, Reading, Sample, Timestamp};
 
 /// Notices may be lost, and some drivers do not send any: so often all is looked at anyway.
@@ -35,7 +35,7 @@ const MOST_AT_ONCE: usize = 256;
 pub(super) struct Worker {
     pub machine: Machine,
     pub device: DeviceId,
-    pub sink: Sink,
+    pub sink: SampleSink,
     pub clock: Clock,
     pub shared: Arc<Shared>,
     pub wake: UnixStream,
