@@ -11,7 +11,7 @@ use serde_json::json;
 use super::run::Signals;
 use super::{Format, complete};
 use crate::fabric::Secret;
-use crate::simulate::{AgentAddress, Agents, Fabric, Place, Plan, Simulation, Tree, read_recording};
+use crate::simulate::{AgentAddress, Agents, Fabric, Place, Plan, Simulation, Tree, Vendor, read_recording};
 
 /// Options of `selvedge simulate`.
 #[derive(ClapArgs, Debug)]
@@ -31,8 +31,11 @@ pub struct Args {
     /// The same seed gives the same traffic
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Whose switches they are: they have that vendor's own drop counters
+    #[arg(long, value_enum)]
+    vendor: Option<VendorName>,
     /// Serve every .snmprec file of this folder instead of a leaf-spine
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["spines", "leaves", "hosts", "load", "seed"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["spines", "leaves", "hosts", "load", "seed", "vendor"])]
     recordings: Option<PathBuf>,
     /// The first agent's address; the next has the address after it
     #[arg(long, default_value = "127.0.3.1")]
@@ -49,6 +52,13 @@ pub struct Args {
     /// How the list of agents is printed
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+}
+
+/// A [`Vendor`] on the command line.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum VendorName {
+    /// Arista: drops by queue and by access list.
+    Arista,
 }
 
 /// Serve until SIGINT or SIGTERM.
@@ -71,6 +81,7 @@ async fn serve(args: Args) -> Result<(), String> {
             hosts: args.hosts,
             load: f64::from(args.load) / 100.0,
             seed: args.seed,
+            vendor: args.vendor.map(|VendorName::Arista| Vendor::Arista),
             ..Plan::default()
         };
         _simulation =

@@ -3,6 +3,7 @@
 //! ```text
 //!  selvedge.toml --toml--> tables with spans --reader, sections--> Settings   (all errors, not the first)
 //!  secrets' files, environment --secret--^   ^--discovery-- targets/*.json
+//!                                            ^--profiles, mibs-- mibs/*
 //!  watch: compares the files with what was read, and reads all again
 //! ```
 //!
@@ -13,7 +14,9 @@ mod context;
 mod discovery;
 mod glob;
 mod mask;
+pub mod mibs;
 mod problem;
+mod profiles;
 mod reader;
 mod receivers;
 mod secret;
@@ -43,6 +46,7 @@ use self::watch::Stamp;
 use crate::alert::Route;
 use crate::collect::{HostSettings, Target, TrapSettings};
 use crate::deliver::ReceiverSettings;
+use crate::mib::profile::Profiles;
 use crate::snmp::Credentials;
 use crate::{aggregate, detect, history, topology, web};
 
@@ -90,11 +94,22 @@ pub struct SnmpSettings {
     pub retries: u32,
     /// `[snmp.auth.NAME]` by name.
     pub auths: BTreeMap<String, Arc<Credentials>>,
+    /// What is read of which devices beside the standard tables.
+    pub profiles: Arc<Profiles>,
+    /// The operator's folder of profiles and MIB modules, where there is one.
+    pub mibs: Option<PathBuf>,
 }
 
 impl Default for SnmpSettings {
     fn default() -> Self {
-        Self { interval: Duration::from_secs(10), timeout: Duration::from_secs(2), retries: 2, auths: BTreeMap::new() }
+        Self {
+            interval: Duration::from_secs(10),
+            timeout: Duration::from_secs(2),
+            retries: 2,
+            auths: BTreeMap::new(),
+            profiles: profiles::shipped(),
+            mibs: None,
+        }
     }
 }
 
@@ -236,7 +251,7 @@ fn resolve<'a>(context: &'a Context<'a>, table: &'a DeTable<'a>, last_good: &mut
     root.hint("receivers", "each receiver is a table of its own: [[receiver]]");
     root.hint("routes", "each route is a table of its own: [[route]]");
     let snmp = root.section("snmp", "write [snmp]");
-    let (snmp, targets) = snmp::read(snmp, last_good);
+    let (snmp, targets) = snmp::read(snmp, context, last_good);
     let (receivers, names) = receivers::read_receivers(&mut root);
     let routes = receivers::read_routes(&mut root, &names, &targets);
     let settings = Settings {

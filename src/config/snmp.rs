@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::context::{At, Context, Found, quote};
 use super::reader::Section;
-use super::{SnmpSettings, discovery, secret, suggest, units};
+use super::{SnmpSettings, discovery, profiles, secret, suggest, units};
 use crate::collect::Target;
 use crate::fabric::{Labels, Secret};
 use crate::snmp::{AuthProtocol, Credentials, PrivProtocol, User};
@@ -94,9 +94,19 @@ impl Pace {
 }
 
 /// The whole section; the default where there is none.
-pub(super) fn read(section: Option<Section<'_>>, last_good: &mut discovery::LastGood) -> (SnmpSettings, Vec<Target>) {
+pub(super) fn read(
+    section: Option<Section<'_>>,
+    context: &Context<'_>,
+    last_good: &mut discovery::LastGood,
+) -> (SnmpSettings, Vec<Target>) {
     let mut settings = SnmpSettings::default();
-    let Some(mut snmp) = section else { return (settings, Vec::new()) };
+    let Some(mut snmp) = section else {
+        (settings.profiles, settings.mibs) = profiles::read(context, None);
+        return (settings, Vec::new());
+    };
+    snmp.hint("profiles", "profiles and MIB modules lie in one folder: mibs = \"DIR\"");
+    let folder = snmp.name("mibs", "write the path of a folder, in quotes");
+    (settings.profiles, settings.mibs) = profiles::read(context, folder);
     snmp.hint("community", "communities stand in a section of their own: [snmp.auth.NAME]");
     snmp.hint("targets", "each target is a table of its own: [[snmp.target]]");
     let pace = Pace { interval: settings.interval, timeout: settings.timeout, retries: settings.retries };

@@ -36,11 +36,20 @@ pub struct Plan {
     pub load: f64,
     /// The same seed gives the same traffic.
     pub seed: u64,
+    /// Whose switches they are: whose own objects they answer beside the standard ones.
+    pub vendor: Option<Vendor>,
+}
+
+/// A vendor whose own drop counters the simulated switches have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Vendor {
+    /// ARISTA-QUEUE-MIB and ARISTA-IF-MIB: drops by queue, and by access list.
+    Arista,
 }
 
 impl Default for Plan {
     fn default() -> Self {
-        Self { spines: 2, leaves: 4, hosts: 4, speed_bps: 10_000_000_000, load: 0.3, seed: 1 }
+        Self { spines: 2, leaves: 4, hosts: 4, speed_bps: 10_000_000_000, load: 0.3, seed: 1, vendor: None }
     }
 }
 
@@ -93,6 +102,8 @@ pub struct Fabric {
     corrupt: BTreeMap<usize, f64>,
     /// Share of frames that a port drops although the mean fits, by (node, port): bursts.
     bursts: BTreeMap<(usize, usize), f64>,
+    /// Share of what a port receives that a rule drops, by (node, port).
+    denied: BTreeMap<(usize, usize), f64>,
     clock: Arc<AtomicU64>,
     elapsed: Duration,
     rng: SmallRng,
@@ -157,11 +168,17 @@ impl Fabric {
             demands,
             corrupt: BTreeMap::new(),
             bursts: BTreeMap::new(),
+            denied: BTreeMap::new(),
             clock: Arc::default(),
             elapsed: Duration::ZERO,
             rng,
             remainders: BTreeMap::new(),
         }
+    }
+
+    /// Whose switches they are.
+    pub fn vendor(&self) -> Option<Vendor> {
+        self.plan.vendor
     }
 
     /// All nodes: spines, leaves, then hosts.
@@ -216,6 +233,15 @@ impl Fabric {
             let Cable { a, b } = self.cables[cable];
             let end = if self.nodes[a.0].name == node { a } else { b };
             self.bursts.insert(end, share);
+        }
+    }
+
+    /// From now on a rule of `node` drops this share of what it receives from `peer`; zero ends it.
+    pub fn deny(&mut self, node: &str, peer: &str, share: f64) {
+        if let Some(cable) = self.cable(node, peer) {
+            let Cable { a, b } = self.cables[cable];
+            let end = if self.nodes[a.0].name == node { a } else { b };
+            self.denied.insert(end, share);
         }
     }
 
@@ -304,7 +330,12 @@ impl Fabric {
         let offered = offered_bps * seconds / 8.0 / FRAME_OCTETS;
         let sent = sent_bps * seconds / 8.0 / FRAME_OCTETS * (1.0 - burst);
         let damaged = sent * self.corrupt.get(&cable).copied().unwrap_or(0.0);
+        let denied = (sent - damaged) * self.denied.get(&far).copied().unwrap_or(0.0);
         self.count(out, Counter::OutDiscards, offered - sent);
+        self.count(out, Counter::DropsCongestionOut, offered - sent);
+        // Received all right, and then not passed on.
+        self.count(far, Counter::InDiscards, denied);
+        self.count(far, Counter::DropsPolicyIn, denied);
         self.count(out, Counter::OutUcastPkts, sent);
         self.count(out, Counter::OutOctets, sent * FRAME_OCTETS);
         self.count(far, Counter::InUcastPkts, sent - damaged);

@@ -20,7 +20,7 @@ mod serve;
 mod switch;
 mod tree;
 
-pub use fabric::{Cable, Fabric, Node, Plan};
+pub use fabric::{Cable, Fabric, Node, Plan, Vendor};
 pub use port::Port;
 pub use recording::{Recording, RecordingError, parse as parse_recording, read as read_recording};
 pub use serve::{AgentAddress, Agents, Place, ServeError, Simulation};

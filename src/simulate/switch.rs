@@ -6,7 +6,7 @@
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use super::fabric::{Fabric, Node};
+use super::fabric::{Fabric, Node, Vendor};
 use super::port::Port;
 use super::tree::{Cell, Tree};
 use crate::fabric::Counter;
@@ -30,6 +30,9 @@ pub(super) fn tree(fabric: &Fabric, number: usize, addresses: &[Ipv4Addr]) -> Re
     system(&mut rows, fabric, node)?;
     for port in &node.ports {
         interface(&mut rows, port)?;
+        if fabric.vendor() == Some(Vendor::Arista) {
+            arista(&mut rows, port)?;
+        }
         lldp_local(&mut rows, node, port)?;
     }
     rows.add(&[1, 3, 6, 1, 2, 1, 2, 1], &[0], Cell::Integer(node.ports.len() as i64))?;
@@ -63,8 +66,13 @@ fn system(rows: &mut Rows, fabric: &Fabric, node: &Node) -> Result<(), OidError>
     let group = [1, 3, 6, 1, 2, 1, 1];
     let mut scalar = |object: u32, cell| rows.add(&[&group[..], &[object]].concat(), &[0], cell);
     scalar(1, text("Selvedge simulated switch"))?;
-    // net-snmp's arc for "unknown": there is no vendor here.
-    scalar(2, Cell::Oid(Oid::from_arcs(&[1, 3, 6, 1, 4, 1, 8072, 3, 2, 255])?))?;
+    let identity: &[u32] = match fabric.vendor() {
+        // aristaProducts, and no product.
+        Some(Vendor::Arista) => &[1, 3, 6, 1, 4, 1, 30065, 1],
+        // net-snmp's arc for "unknown": there is no vendor here.
+        None => &[1, 3, 6, 1, 4, 1, 8072, 3, 2, 255],
+    };
+    scalar(2, Cell::Oid(Oid::from_arcs(identity)?))?;
     scalar(3, Cell::Uptime(fabric.clock()))?;
     scalar(4, text(""))?;
     scalar(5, text(&node.name))?;
@@ -130,6 +138,21 @@ fn interface(rows: &mut Rows, port: &Arc<Port>) -> Result<(), OidError> {
         dot3_stats(column, narrow(counter))?;
     }
     Ok(())
+}
+
+/// Egress queues of a port.
+const QUEUES: u64 = 4;
+
+/// Drops by queue (ARISTA-QUEUE-MIB) and by access list (ARISTA-IF-MIB).
+fn arista(rows: &mut Rows, port: &Arc<Port>) -> Result<(), OidError> {
+    const UNICAST: u32 = 1;
+    for queue in 0..QUEUES {
+        let dropped = Cell::Part(Arc::clone(port), Counter::DropsCongestionOut, queue, QUEUES);
+        let index = [port.index, queue as u32, UNICAST];
+        rows.add(&[1, 3, 6, 1, 4, 1, 30065, 3, 6, 1, 2, 1, 6], &index, dropped)?;
+    }
+    let denied = Cell::Narrow(Arc::clone(port), Counter::DropsPolicyIn);
+    rows.add(&[1, 3, 6, 1, 4, 1, 30065, 3, 15, 1, 1, 1, 9], &[port.index], denied)
 }
 
 const LLDP: [u32; 7] = [1, 0, 8802, 1, 1, 2, 1];

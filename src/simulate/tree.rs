@@ -39,6 +39,8 @@ pub enum Cell {
     Narrow(Arc<Port>, Counter),
     /// A port's counter, as Counter64.
     Wide(Arc<Port>, Counter),
+    /// Part `nth` of so many parts of a port's counter, as Counter64: together they are the whole.
+    Part(Arc<Port>, Counter, u64, u64),
     /// Something that exists only while the port has carrier: a row of lldpRemTable.
     WhileUp(Arc<Port>, Box<Cell>),
 }
@@ -61,6 +63,7 @@ impl Cell {
             Self::OperStatus(port) => Value::Integer(if port.is_up() { 1 } else { 2 }),
             Self::Narrow(port, counter) => Value::Counter32(port.count(*counter) as u32),
             Self::Wide(port, counter) => Value::Counter64(port.count(*counter)),
+            Self::Part(port, counter, nth, of) => Value::Counter64((port.count(*counter) + nth) / of),
             Self::WhileUp(port, cell) => return if port.is_up() { cell.value() } else { None },
         })
     }

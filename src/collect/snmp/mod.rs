@@ -21,6 +21,7 @@ mod names;
 mod poller;
 mod schedule;
 mod stats;
+mod vendor;
 mod walks;
 mod wire;
 
