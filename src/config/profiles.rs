@@ -41,7 +41,9 @@ pub(super) fn shipped() -> Arc<Profiles> {
     static PROFILES: OnceLock<Arc<Profiles>> = OnceLock::new();
     let read = || {
         // A test reads each of them without a word of complaint.
-        let profiles = SHIPPED.into_iter().filter_map(|(name, text)| parse(name, Path::new(name), Origin::Shipped, text, &Mibs::none()).0);
+        let profiles = SHIPPED
+            .into_iter()
+            .filter_map(|(name, text)| parse(name, Path::new(name), Origin::Shipped, text, &Mibs::none()).0);
         Arc::new(Profiles(profiles.map(Arc::new).collect()))
     };
     Arc::clone(PROFILES.get_or_init(read))
@@ -69,8 +71,10 @@ pub(super) fn read(context: &Context<'_>, named: Option<Found<String>>) -> (Arc<
     for path in &paths {
         context.files.borrow_mut().read(path, Stamp::of(path));
     }
-    let (files, modules): (Vec<PathBuf>, Vec<PathBuf>) =
-        paths.into_iter().filter(|path| path.is_file()).partition(|path| path.extension().is_some_and(|end| end == "toml"));
+    let (files, modules): (Vec<PathBuf>, Vec<PathBuf>) = paths
+        .into_iter()
+        .filter(|path| path.is_file())
+        .partition(|path| path.extension().is_some_and(|end| end == "toml"));
     let mibs = Mibs::of(&folder, modules);
     context.adopt(mibs.broken());
     let mut profiles = shipped().0.clone();
@@ -176,17 +180,23 @@ fn read_counter(mut section: Section<'_>, mibs: &Mibs) -> Option<Object> {
         section.require("object", format!("{help}, and oid = \"1.3.6.1.4.1....\" unless the module is in the folder"));
     }
     let found = match (&written, &object) {
-        (Some(written), _) => oid(context, written, "write numbers with dots between them, or MODULE::descriptor", mibs),
-        (None, Some(object)) => {
-            oid(context, object, "write its number beside it, oid = \"1.3.6.1.4.1....\", or put its MIB module into the folder", mibs)
+        (Some(written), _) => {
+            oid(context, written, "write numbers with dots between them, or MODULE::descriptor", mibs)
         }
+        (None, Some(object)) => oid(
+            context,
+            object,
+            "write its number beside it, oid = \"1.3.6.1.4.1....\", or put its MIB module into the folder",
+            mibs,
+        ),
         (None, None) => None,
     };
     let index = match section.name("index", "write index = \"ifIndex\", or for a table by queue \"ifIndex._\"") {
         None => IndexForm::parse("ifIndex").ok(),
         Some(found) => IndexForm::parse(&found.value)
             .map_err(|error| {
-                let help = "parts with dots between them: ifIndex, _ for any number, 1-8 for some, * at the end for the rest";
+                let help =
+                    "parts with dots between them: ifIndex, _ for any number, 1-8 for some, * at the end for the rest";
                 context.error(&found.at, format!("{} {error}", quote(&found.value)), help);
             })
             .ok(),
@@ -200,7 +210,11 @@ fn read_counter(mut section: Section<'_>, mibs: &Mibs) -> Option<Object> {
     section.count("width", &mut width, 32..=64);
     if !matches!(width, 32 | 64) {
         let at = section.spanned("width").map(|(_, at)| at)?;
-        context.error(&at, format!("a counter of {width} bits"), "write 32 or 64, as the MIB says: Counter32, Counter64");
+        context.error(
+            &at,
+            format!("a counter of {width} bits"),
+            "write 32 or 64, as the MIB says: Counter32, Counter64",
+        );
         width = before;
     }
     section.finish();
@@ -228,13 +242,17 @@ fn read_meaning(section: &mut Section<'_>) -> Option<Counter> {
         if known.is_none() {
             let near = suggest::nearest(&found.value, names().map(Counter::as_str));
             let all = || names().map(Counter::as_str).collect::<Vec<_>>().join(", ");
-            let help = near.map_or_else(|| format!("known are {}", all()), |near| format!("did you mean {}?", quote(near)));
+            let help =
+                near.map_or_else(|| format!("known are {}", all()), |near| format!("did you mean {}?", quote(near)));
             context.error(&found.at, format!("there is no counter {}", quote(&found.value)), help);
         }
         return known;
     }
     if class.is_none() && !section.has("class") {
-        section.require("class", format!("{help}, and direction = \"in\" or \"out\"; or counter = \"ifInErrors\" and the like"));
+        section.require(
+            "class",
+            format!("{help}, and direction = \"in\" or \"out\"; or counter = \"ifInErrors\" and the like"),
+        );
         return None;
     }
     if direction.is_none() {
@@ -287,7 +305,8 @@ fn read_unit(section: &mut Section<'_>, counter: Option<Counter>) {
         ("packets", _) => "this counter counts octets",
         _ => "it is no unit",
     };
-    let help = if octets { "write unit = \"octets\"" } else { "read an object that counts packets; unit = \"packets\"" };
+    let help =
+        if octets { "write unit = \"octets\"" } else { "read an object that counts packets; unit = \"packets\"" };
     context.error(&found.at, what, help);
 }
 

@@ -58,8 +58,7 @@ fn interfaces(text: &mut Exposition, interfaces: &[InterfaceState]) {
     for (interface, labels) in each() {
         for (counter, class, direction) in Counter::DROPS {
             if let Some(value) = interface.counters.get(counter) {
-                let labels =
-                    format!("{labels},class=\"{}\",direction=\"{}\"", class.as_str(), direction.as_str());
+                let labels = format!("{labels},class=\"{}\",direction=\"{}\"", class.as_str(), direction.as_str());
                 family.line("", &labels, value);
             }
         }

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::fabric::{Direction, 
-    Counter, DeviceHealth, DeviceState, EndState, GroupState, InterfaceState, LinkEnd, LinkHealth, LinkId, LinkState,
-    OperStatus, Rate, Timestamp, Unknown,
+use crate::fabric::{
+    Counter, DeviceHealth, DeviceState, Direction, EndState, GroupState, InterfaceState, LinkEnd, LinkHealth, LinkId,
+    LinkState, OperStatus, Rate, Timestamp, Unknown,
 };
 
 use super::{EndReport, Group, Link, LinkReport, View};

@@ -9,9 +9,9 @@ use serde::Serialize;
 
 use crate::alert::{Alert, AlertView};
 use crate::fabric::{
-    AdminStatus, Counter, DeviceHealth, DeviceState, Direction, EndState, FindingKey, GroupKind, GroupState, InterfaceState,
-    Labels, LinkHealth, LinkId, LinkState, OperStatus, Rate, Rates, Snapshot, SpeedSource, Subject, Timestamp, Unknown,
-    UnreachableReason,
+    AdminStatus, Counter, DeviceHealth, DeviceState, Direction, EndState, FindingKey, GroupKind, GroupState,
+    InterfaceState, Labels, LinkHealth, LinkId, LinkState, OperStatus, Rate, Rates, Snapshot, SpeedSource, Subject,
+    Timestamp, Unknown, UnreachableReason,
 };
 
 /// One element of `/api/devices`.
@@ -92,7 +92,8 @@ impl<'a> From<&'a InterfaceState> for InterfaceView<'a> {
         let counted = Counter::ALL.map(|counter| (counter.as_str(), interface.rates[counter]));
         let missing = |counter: &Counter| interface.counters.get(*counter).is_none();
         // That a vendor counts no drops by class is no news of an interface.
-        let told = |counter: &Counter| !(counter.is_drops() && missing(counter) && interface.rates[*counter] == MISSING);
+        let told =
+            |counter: &Counter| !(counter.is_drops() && missing(counter) && interface.rates[*counter] == MISSING);
         let unknown = Counter::ALL
             .iter()
             .filter(|counter| missing(counter) && interface.rates[**counter].known().is_some())

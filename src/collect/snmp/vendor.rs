@@ -45,9 +45,8 @@ async fn ask(client: &mut Client, names: &[Oid]) -> Result<Vec<bool>, RequestErr
             let mut has = vec![false; names.len()];
             if response.error_status.0 == 0 {
                 for ((has, asked), got) in has.iter_mut().zip(names).zip(response.varbinds.iter()) {
-                    *has = got.is_ok_and(|got| {
-                        !got.value.is_exception() && got.name.strip_prefix(asked.as_ref()).is_some()
-                    });
+                    *has = got
+                        .is_ok_and(|got| !got.value.is_exception() && got.name.strip_prefix(asked.as_ref()).is_some());
                 }
             }
             has

@@ -64,7 +64,10 @@ impl Told {
         let Some(name) = &self.name else {
             return format!("\n{bold}Profile{bold:#}: none, {}: {}\n", self.description, self.why);
         };
-        let mut text = format!("\n{bold}Profile{bold:#}: {name} ({}), {}\n  because {}\n", self.origin, self.description, self.why);
+        let mut text = format!(
+            "\n{bold}Profile{bold:#}: {name} ({}), {}\n  because {}\n",
+            self.origin, self.description, self.why
+        );
         for object in &self.objects {
             let has = if object.present { "read" } else { "the device has none" };
             text += &format!("  {} by {} for {}: {has}\n", object.object, object.index, object.counter);

@@ -55,6 +55,9 @@ pub(super) struct Interface {
     ifOperStatus: &'static str,
     ifAdminStatus: &'static str,
     counters: BTreeMap<&'static str, u64>,
+    /// Drops by class, where the device counts them: beside the standard counters, and counting the same packets.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    drops: BTreeMap<&'static str, u64>,
     #[serde(serialize_with = "words")]
     pub(super) unknown: BTreeMap<&'static str, Unusable>,
     /// Per second, since the reading before; null where it cannot be told.
@@ -86,11 +89,13 @@ impl Report {
             .iter()
             .map(|info| {
                 let row = polled.rows.get(&info.if_index);
-                let (mut counters, mut unknown) = (BTreeMap::new(), BTreeMap::new());
+                let (mut counters, mut drops, mut unknown) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+                let is_drops = |name: &str| Counter::DROPS.iter().any(|(counter, ..)| counter.as_str() == name);
                 match row {
                     Some(row) => {
                         for (name, value) in &row.counters {
                             match value {
+                                Ok(value) if is_drops(name) => _ = drops.insert(*name, *value),
                                 Ok(value) => _ = counters.insert(*name, *value),
                                 Err(why) => _ = unknown.insert(*name, *why),
                             }
@@ -129,6 +134,7 @@ impl Report {
                     ifOperStatus: state.0.as_str(),
                     ifAdminStatus: state.1.as_str(),
                     counters,
+                    drops,
                     unknown,
                     rates,
                     state,

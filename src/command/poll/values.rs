@@ -42,7 +42,9 @@ impl Names<'_> {
         };
         // Compiled in, by descriptor; a name of a module that is somebody else's stays his.
         let standard = !text.contains("::") || self.mibs.is_empty();
-        if let Some(column) = COMPILED.iter().flat_map(|table| table.iter()).find(|column| standard && column.name == bare) {
+        if let Some(column) =
+            COMPILED.iter().flat_map(|table| table.iter()).find(|column| standard && column.name == bare)
+        {
             let tail = rest.get(bare.len()..).unwrap_or_default();
             // Scalars are compiled in with their instance.
             let tail = if column.oid.last() == Some(&0) && tail == ".0" { "" } else { tail };
@@ -141,7 +143,9 @@ pub(super) async fn values(
         for (text, shown_one) in get.iter().zip(got) {
             match shown_one {
                 Some(one) if !one.kind.starts_with("noSuch") => shown.push(one),
-                _ => missing.push(format!("{text}: the device has no such instance (a scalar ends in .0, a column in its index)")),
+                _ => missing.push(format!(
+                    "{text}: the device has no such instance (a scalar ends in .0, a column in its index)"
+                )),
             }
         }
     }
@@ -235,10 +239,7 @@ mod tests {
         let name = |text: &str| names.name(&names.oid(text).unwrap());
         assert_eq!(name("1.3.6.1.2.1.31.1.1.1.1.9").as_deref(), Some("ifName.9"));
         assert_eq!(name("1.3.6.1.2.1.1.5.0").as_deref(), Some("sysName.0"));
-        assert_eq!(
-            name("1.3.6.1.4.1.9.9.37.1.2.1.4.1.2").as_deref(),
-            Some("CISCO-QUEUE-MIB::cQStatsDiscards.1.2")
-        );
+        assert_eq!(name("1.3.6.1.4.1.9.9.37.1.2.1.4.1.2").as_deref(), Some("CISCO-QUEUE-MIB::cQStatsDiscards.1.2"));
         assert_eq!(name("1.3.6.1.4.1.99999.1"), None);
     }
 

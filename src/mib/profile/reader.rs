@@ -117,9 +117,9 @@ impl Reader {
         for at in all().filter(|at| !profile.objects[*at].index.is_if_index()) {
             let oid = &profile.objects[at].oid;
             // Columns of one table have the same rows.
-            let beside = walks.iter_mut().find(|walk| {
-                walk.plan.columns.first().is_some_and(|column| column.parent() == oid.parent())
-            });
+            let beside = walks
+                .iter_mut()
+                .find(|walk| walk.plan.columns.first().is_some_and(|column| column.parent() == oid.parent()));
             let (mut columns, mut objects) = match &beside {
                 Some(walk) => (walk.plan.columns.clone(), walk.objects.clone()),
                 None => Default::default(),
@@ -202,7 +202,11 @@ impl Reader {
             let column = walk.plan.columns.iter().position(|column| *column == object.oid);
             let Some(value) = column.and_then(&value) else { continue };
             let tallies = walked.entry(if_index).or_insert_with(|| vec![Tally::default(); lanes.len()].into());
-            tallies[lane_of[at]].add(instance(at, index.as_bytes()), value::counter(&value, object.width), object.scale);
+            tallies[lane_of[at]].add(
+                instance(at, index.as_bytes()),
+                value::counter(&value, object.width),
+                object.scale,
+            );
         }
     }
 

@@ -41,11 +41,19 @@ fn reader(objects: Vec<Object>) -> Reader {
 
 /// Two tables of queues, the finer one first, and a column beside the rows of IF-MIB.
 fn two_ranks() -> Reader {
-    reader(vec![object("1.1.2", "ifIndex._", OUT, 1), object("1.1.3", "ifIndex._", OUT, 1), object("2.1.5", "ifIndex", OUT, 2)])
+    reader(vec![
+        object("1.1.2", "ifIndex._", OUT, 1),
+        object("1.1.3", "ifIndex._", OUT, 1),
+        object("2.1.5", "ifIndex", OUT, 2),
+    ])
 }
 
 /// One poll: the queues of interface 7 (queue, tail drops, early drops), and the cells of its row.
-fn poll(reader: &mut Reader, queues: &[(u32, u64, u64)], cells: &[Option<Value<'_>>]) -> Vec<(&'static str, Result<u64, Unusable>)> {
+fn poll(
+    reader: &mut Reader,
+    queues: &[(u32, u64, u64)],
+    cells: &[Option<Value<'_>>],
+) -> Vec<(&'static str, Result<u64, Unusable>)> {
     reader.begin(1);
     for (queue, tail, early) in queues {
         let index = Index::from_arcs(&[7, *queue]).unwrap();
