@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  selvedge.toml --toml--> tables with spans --reader, sections--> Settings   (all errors, not the first)
-//!  secrets' files, environment --secret--^   ^--discovery-- targets/*.json
+//!  secrets' files, environment --secret--^   ^--discovery-- targets/*.json <--fetch-- http://...
 //!                                            ^--profiles, mibs-- mibs/*
 //!  watch: compares the files with what was read, and reads all again
 //! ```
@@ -12,6 +12,8 @@
 
 mod context;
 mod discovery;
+mod exporter;
+mod fetch;
 mod glob;
 mod mask;
 pub mod mibs;
@@ -26,6 +28,7 @@ mod source;
 mod suggest;
 mod units;
 mod watch;
+mod yaml;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -37,6 +40,7 @@ use std::time::Duration;
 
 use toml::de::DeTable;
 
+pub use self::fetch::{Fetching, TargetsUrl};
 pub use self::problem::{Errors, Problem, Severity, Snippet};
 pub use self::watch::{Files, Watch};
 
@@ -98,6 +102,8 @@ pub struct SnmpSettings {
     pub profiles: Arc<Profiles>,
     /// The operator's folder of profiles and MIB modules, where there is one.
     pub mibs: Option<PathBuf>,
+    /// `[[snmp.targets_from]]` with `http`: what keeps their copies fresh reads this.
+    pub targets_over_http: Vec<TargetsUrl>,
 }
 
 impl Default for SnmpSettings {
@@ -109,6 +115,7 @@ impl Default for SnmpSettings {
             auths: BTreeMap::new(),
             profiles: profiles::shipped(),
             mibs: None,
+            targets_over_http: Vec::new(),
         }
     }
 }
@@ -250,13 +257,14 @@ fn resolve<'a>(context: &'a Context<'a>, table: &'a DeTable<'a>, last_good: &mut
     root.hint("target", "targets are written [[snmp.target]]");
     root.hint("receivers", "each receiver is a table of its own: [[receiver]]");
     root.hint("routes", "each route is a table of its own: [[route]]");
+    let history = sections::read_history(&mut root);
     let snmp = root.section("snmp", "write [snmp]");
-    let (snmp, targets) = snmp::read(snmp, context, last_good);
+    let (snmp, targets) = snmp::read(snmp, context, &history.path, last_good);
     let (receivers, names) = receivers::read_receivers(&mut root);
     let routes = receivers::read_routes(&mut root, &names, &targets);
     let settings = Settings {
         web: sections::read_web(&mut root),
-        history: sections::read_history(&mut root),
+        history,
         snmp,
         targets,
         traps: sections::read_traps(&mut root),

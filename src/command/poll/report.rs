@@ -461,6 +461,7 @@ pub(super) mod fixture {
             ifOperStatus: "up",
             ifAdminStatus: "up",
             counters: BTreeMap::new(),
+            drops: BTreeMap::new(),
             unknown: BTreeMap::new(),
             rates: None,
             state: (OperStatus::Up, AdminStatus::Up),
