@@ -177,7 +177,7 @@ fn text(bytes: &[u8]) -> String {
 
 fn hex(value: &[u8]) -> Option<Vec<u8>> {
     let digits: String = value.iter().map(|byte| char::from(*byte)).filter(|c| !c.is_whitespace()).collect();
-    (digits.len() % 2 == 0).then_some(())?;
+    digits.len().is_multiple_of(2).then_some(())?;
     (0..digits.len()).step_by(2).map(|at| u8::from_str_radix(digits.get(at..at + 2)?, 16).ok()).collect()
 }
 
