@@ -184,9 +184,8 @@ pub fn interface_state(words: &[u64; INTERFACE_WORDS], device: &DeviceId, info: 
         _ => SpeedSource::Declared,
     });
     let at = |index: usize, valid: bool| valid.then(|| Timestamp::from_micros(words[index] as i64));
-    use Counter::*;
-    let frames_in = flags.counts_gaps.then_some([InUcastPkts, InMulticastPkts, InBroadcastPkts]);
-    let frames_out = flags.counts_gaps.then_some([OutUcastPkts, OutMulticastPkts, OutBroadcastPkts]);
+    use Counter::{InOctets, OutOctets};
+    let (frames_in, frames_out) = (flags.counts_gaps.then_some(FRAMES_IN), flags.counts_gaps.then_some(FRAMES_OUT));
     InterfaceState {
         id: InterfaceId { device: device.clone(), if_name: Arc::clone(&info.if_name) },
         info: Arc::clone(info),
@@ -197,8 +196,8 @@ pub fn interface_state(words: &[u64; INTERFACE_WORDS], device: &DeviceId, info: 
         oper_changed_at: at(OPER_CHANGED_AT, flags.oper_changed),
         seen_up: flags.seen_up,
         polled_at: at(POLLED_AT, flags.polled),
-        utilization_in: utilization(&rates, InOctets, frames_in, speed_bps),
-        utilization_out: utilization(&rates, OutOctets, frames_out, speed_bps),
+        utilization_in: utilization(|counter| rates[counter], InOctets, frames_in, speed_bps),
+        utilization_out: utilization(|counter| rates[counter], OutOctets, frames_out, speed_bps),
         counters,
         rates,
     }
@@ -215,12 +214,31 @@ const GAP_OCTETS: f64 = 20.0;
 /// speed is that of an Ethernet port these octets belong to the load; for a speed that the operator declared (a shaped
 /// port, a leased line) they do not, because such a speed is sold and enforced in counted octets. What measures above
 /// the speed, by tolerance or because a declared speed is not enforced, is 1; the rates tell by how much.
-fn utilization(rates: &Rates, octets: Counter, frames: Option<[Counter; 3]>, speed_bps: Option<u64>) -> Rate {
+fn utilization(
+    rate: impl Fn(Counter) -> Rate,
+    octets: Counter,
+    frames: Option<[Counter; 3]>,
+    speed_bps: Option<u64>,
+) -> Rate {
     let Some(speed_bps) = speed_bps else { return Rate::Unknown(Unknown::NoSpeed) };
-    rates[octets].map(|octets_per_s| {
-        let frames_per_s: f64 = frames.iter().flatten().filter_map(|frames| rates[*frames].known()).sum();
+    rate(octets).map(|octets_per_s| {
+        let frames_per_s: f64 = frames.iter().flatten().filter_map(|frames| rate(*frames).known()).sum();
         ((octets_per_s + GAP_OCTETS * frames_per_s) * 8.0 / speed_bps as f64).min(1.0)
     })
+}
+
+const FRAMES_IN: [Counter; 3] = [Counter::InUcastPkts, Counter::InMulticastPkts, Counter::InBroadcastPkts];
+const FRAMES_OUT: [Counter; 3] = [Counter::OutUcastPkts, Counter::OutMulticastPkts, Counter::OutBroadcastPkts];
+
+/// Received and sent, as they lie in the cell now. For the writing thread only.
+pub fn utilizations(cell: &InterfaceCell, flags: Flags) -> [Option<f64>; 2] {
+    let rate = |counter: Counter| match flags.present >> counter.slot() & 1 {
+        1 => unpack_rate(cell.peek(rate_at(counter.slot()))),
+        _ => Rate::Unknown(Unknown::Missing),
+    };
+    let speed_bps = Some(cell.peek(SPEED)).filter(|speed_bps| *speed_bps != 0);
+    [(Counter::InOctets, FRAMES_IN), (Counter::OutOctets, FRAMES_OUT)]
+        .map(|(octets, frames)| utilization(rate, octets, flags.counts_gaps.then_some(frames), speed_bps).known())
 }
 
 const REASONS: [UnreachableReason; 5] = [
@@ -347,13 +365,13 @@ mod tests {
         rates[Counter::InOctets] = Rate::Known(frames_per_s * 64.0);
         rates[Counter::InUcastPkts] = Rate::Known(frames_per_s);
         let frames = Some([Counter::InUcastPkts, Counter::InMulticastPkts, Counter::InBroadcastPkts]);
-        let share = |frames, speed| utilization(&rates, Counter::InOctets, frames, speed);
+        let share = |frames, speed| utilization(|counter| rates[counter], Counter::InOctets, frames, speed);
         assert!((share(frames, Some(10_000_000_000)).known().unwrap() - 1.0).abs() < 1e-9);
         assert!((share(None, Some(10_000_000_000)).known().unwrap() - 64.0 / 84.0).abs() < 1e-9);
         assert_eq!(share(None, Some(1_000_000_000)), Rate::Known(1.0));
         assert_eq!(share(frames, None), Rate::Unknown(Unknown::NoSpeed));
         assert_eq!(
-            utilization(&rates, Counter::OutOctets, frames, Some(1)),
+            utilization(|counter| rates[counter], Counter::OutOctets, frames, Some(1)),
             Rate::Unknown(Unknown::FirstSample),
             "an unknown rate says itself why"
         );

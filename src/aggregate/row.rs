@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::algebra::{self, Clock, Moment, Span, Step};
 use super::cell::{self, Flags, InterfaceCell, pack_unknown, rate_at, value_at};
+use super::directory::SpreadPlace;
 use super::refresh::Refresh;
 use super::seqlock::Write;
 use super::speed::Speed;
@@ -122,7 +123,13 @@ impl Row {
     }
 
     /// A poll read it.
-    pub fn poll(&mut self, cell: &InterfaceCell, poll: &InterfacePoll, context: &mut Context<'_>) -> Outcome {
+    pub fn poll(
+        &mut self,
+        cell: &InterfaceCell,
+        spread: &SpreadPlace,
+        poll: &InterfacePoll,
+        context: &mut Context<'_>,
+    ) -> Outcome {
         let at = context.now.at;
         let mut flags = Flags::unpack(cell.peek(cell::FLAGS));
         if flags.polled && at < Timestamp::from_micros(cell.peek(cell::POLLED_AT) as i64) {
@@ -138,8 +145,14 @@ impl Row {
             flags.admin_status = poll.admin_status;
         }
 
+        let base = self.base.at;
         let counters = self.count(cell, &mut write, &mut flags, poll, context);
         write.set(cell::FLAGS, flags.pack());
+        drop(write);
+        // Rates that rest on a new base hold for the time since the last one; those that may be taken back are not kept.
+        if counters == Fate::Taken && self.base.at == at && matches!(self.state, State::Busy | State::Idle) {
+            note_spread(spread, base, at, cell::utilizations(cell, flags));
+        }
         Outcome { oper_changed, counters }
     }
 
@@ -383,6 +396,17 @@ impl Row {
         slots(flags.present).filter(fresh).for_each(|slot| write.set(rate_at(slot), stale));
         true
     }
+}
+
+/// Keep how busy it was; from the first traffic on.
+fn note_spread(place: &SpreadPlace, from: Timestamp, to: Timestamp, [received, sent]: [Option<f64>; 2]) {
+    let busy = |value: Option<f64>| value.is_some_and(|value| value > 0.0);
+    let kept = match place.get() {
+        Some(kept) => kept,
+        None if busy(received) || busy(sent) => place.get_or_init(Arc::default),
+        None => return,
+    };
+    kept.record(from, to, received, sent);
 }
 
 /// All bits of a word that holds no number.

@@ -41,7 +41,7 @@ impl Status {
         let registry = self.registry();
         let shared = Mutex::new((Timestamp::default(), Arc::new(Snapshot::default())));
         let views = Arc::clone(&self.views);
-        let alerts = Arc::clone(&self.views);
+        let (alerts, table) = (Arc::clone(&self.views), Arc::clone(&self.views));
         let history = self.history.clone();
         let (asked, healthy, ready) = (self.clone(), self.clone(), self);
         WebState {
@@ -53,6 +53,7 @@ impl Status {
                 }
                 Arc::clone(&shared.1)
             }),
+            spread: Arc::new(move |id| table.table().spread(id, clock::now())),
             alerts: Arc::new(move || alerts.alerts()),
             history,
             status: Arc::new(move || asked.json()),

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::alert::Alert;
-use crate::fabric::Snapshot;
+use crate::fabric::{InterfaceId, Snapshot, UtilizationSpread};
 use crate::history::History;
 
 /// A source of something that others own.
@@ -18,6 +18,8 @@ pub type Source<T> = Arc<dyn Fn() -> T + Send + Sync>;
 pub struct WebState {
     /// The newest snapshot.
     pub snapshot: Source<Arc<Snapshot>>,
+    /// How the utilisation of an interface was spread over the last minute, hour and day.
+    pub spread: Arc<dyn Fn(&InterfaceId) -> Option<UtilizationSpread> + Send + Sync>,
     /// The alerts of the book: pending, firing and lately resolved.
     pub alerts: Source<Arc<Vec<Alert>>>,
     /// The history, where it is kept.
