@@ -145,6 +145,7 @@ pub(super) fn read_detect(root: &mut Section<'_>) -> detect::Settings {
             section.number("critical", &mut saturation.critical, 0.0..=1.0),
         );
         check_order(&section, places, ("warning", saturation.warning), ("critical", saturation.critical));
+        section.number("burst_discards_pps", &mut saturation.burst_discards_pps, 0.0..=1e9);
         let place = section.number("hysteresis", &mut saturation.hysteresis, 0.0..=1.0);
         if saturation.hysteresis >= saturation.warning {
             section.context.error(

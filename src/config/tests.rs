@@ -84,6 +84,7 @@ keep_firing_for = "2s"
 edge_ports = false
 
 [detect.saturation]
+burst_discards_pps = 3
 warning = 0.5
 critical = 1
 hysteresis = 0.1
@@ -268,6 +269,7 @@ fn every_key_arrives_where_it_belongs() {
         (false, secs(1), secs(2), false)
     );
     let saturation = &detect.saturation;
+    assert_eq!(saturation.burst_discards_pps, 3.0);
     assert_eq!((saturation.warning, saturation.critical, saturation.hysteresis), (0.5, 1.0, 0.1));
     assert_eq!((saturation.pending_for, saturation.keep_firing_for), (secs(3), secs(30)));
     let drops = &detect.drops;

@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use crate::fabric::{
     DeviceId, DeviceState, Direction, FindingKey, FindingKind, InterfaceId, InterfaceState, LinkHealth, LinkId,
-    LinkState, Subject, Timestamp, Verdict,
+    LinkState, Subject, Timestamp, UtilizationSpread, Verdict,
 };
 use crate::topology::{Change, GroupReport, LinkReport};
 
@@ -40,6 +40,9 @@ pub struct Settings {
     /// `[detect.device]`
     pub device: device::Settings,
 }
+
+/// How the utilisation of an interface was spread lately, for those that want to know.
+pub type SpreadOf<'a> = dyn Fn(&InterfaceId) -> Option<UtilizationSpread> + 'a;
 
 /// What detectors have to say: a verdict for each key that is wrong, was wrong and is fine, or was wrong and
 /// cannot be told. Empty (and not allocated) in calm.
@@ -188,8 +191,14 @@ impl Detectors {
         verdicts
     }
 
-    /// An interface was read; `link` is the state of the link in it, if there is one.
-    pub fn interface(&mut self, now: Timestamp, state: &InterfaceState, link: Option<&LinkState>) -> Verdicts {
+    /// An interface was read; `link` is the state of the link in it, if there is one. `spread` is asked in trouble alone.
+    pub fn interface(
+        &mut self,
+        now: Timestamp,
+        state: &InterfaceState,
+        link: Option<&LinkState>,
+        spread: &SpreadOf<'_>,
+    ) -> Verdicts {
         let mut verdicts = Verdicts::new();
         let known = self.interfaces.get_mut(&state.id);
         let was_known = known.is_some();
@@ -207,11 +216,17 @@ impl Detectors {
         }
         if self.settings.drops.enabled {
             let say = |key, verdict| verdicts.push((key, verdict));
-            drops::look(drops::Look { settings: &self.settings.drops, now, state, link }, &mut memory.drops, say);
+            drops::look(
+                drops::Look { settings: &self.settings.drops, now, state, link, spread },
+                &mut memory.drops,
+                say,
+            );
         }
+        let loss_is_told = memory.drops.told().any(|told| told == (FindingKind::DropsCongestion, Direction::Out));
         let mut received_elsewhere = None;
         if self.settings.saturation.enabled {
             let flows = saturation::flows(state, link);
+            let at = saturation::Look { settings: &self.settings.saturation, now, spread, loss_is_told };
             // The direction in is told at the sender's by now, if it is told at all.
             let tells_in = flows[1].as_ref().is_some_and(|flow| flow.subject == &state.id);
             if !tells_in && memory.saturation[slot(Direction::In)].take().is_some() {
@@ -220,7 +235,7 @@ impl Detectors {
             for flow in flows.into_iter().flatten() {
                 if flow.subject == &state.id {
                     let live = &mut memory.saturation[slot(flow.direction)];
-                    verdicts.extend(saturation::look(&self.settings.saturation, now, &flow, live));
+                    verdicts.extend(saturation::look(at, &flow, live));
                 } else {
                     received_elsewhere = Some(flow);
                 }
@@ -237,7 +252,8 @@ impl Detectors {
             let mut fresh = InterfaceMemory::default();
             let memory = known.unwrap_or(&mut fresh);
             let live = &mut memory.saturation[slot(flow.direction)];
-            verdicts.extend(saturation::look(&self.settings.saturation, now, &flow, live));
+            let at = saturation::Look { settings: &self.settings.saturation, now, spread, loss_is_told };
+            verdicts.extend(saturation::look(at, &flow, live));
             match (was_known, memory.is_calm()) {
                 (true, true) => drop(self.interfaces.remove(flow.subject)),
                 (false, false) => drop(self.interfaces.insert(flow.subject.clone(), fresh)),

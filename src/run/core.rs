@@ -164,7 +164,9 @@ impl Core {
             }
             let link = self.topology.link_at(&state.id);
             let report = link.and_then(|link| self.topology.link_report(now, &link.id, view!(self.table)));
-            let verdicts = self.detectors.interface(now, &state, report.as_ref().map(|report| &report.state));
+            let table = &self.table;
+            let link = report.as_ref().map(|report| &report.state);
+            let verdicts = self.detectors.interface(now, &state, link, &|id| table.spread(id, now));
             self.observe(now, verdicts, told);
             if let Some(report) = report {
                 self.judge_link(now, &report, told);
