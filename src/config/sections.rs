@@ -159,6 +159,15 @@ pub(super) fn read_detect(root: &mut Section<'_>) -> detect::Settings {
         }
         section.finish();
     }
+    if let Some(mut section) = detect.section("forecast", help) {
+        let forecast = &mut settings.forecast;
+        section.boolean("enabled", &mut forecast.enabled);
+        section.number("threshold", &mut forecast.threshold, 0.01..=1.0);
+        section.duration("within", &mut forecast.within, DAY..=DAY * 365);
+        section.duration("minimum_history", &mut forecast.minimum_history, DAY * 14..=DAY * 56);
+        section.duration("every", &mut forecast.every, Duration::from_secs(600)..=DAY);
+        section.finish();
+    }
     if let Some(mut section) = detect.section("drops", help) {
         let drops = &mut settings.drops;
         read_timing(&mut section, &mut drops.enabled, &mut drops.pending_for, &mut drops.keep_firing_for);

@@ -9,6 +9,7 @@
 
 pub mod device;
 pub mod drops;
+pub mod forecast;
 pub mod link;
 mod phrase;
 pub mod redundancy;
@@ -33,6 +34,8 @@ pub struct Settings {
     pub link: link::Settings,
     /// `[detect.saturation]`
     pub saturation: saturation::Settings,
+    /// `[detect.forecast]`
+    pub forecast: forecast::Settings,
     /// `[detect.drops]`
     pub drops: drops::Settings,
     /// `[detect.redundancy]`
@@ -104,6 +107,7 @@ pub struct Detectors {
     links: HashMap<LinkId, link::Memory>,
     groups: HashMap<Arc<str>, redundancy::Memory>,
     devices: HashMap<DeviceId, device::Memory>,
+    forecasts: HashMap<(InterfaceId, Direction), Live>,
 }
 
 impl Detectors {
@@ -115,6 +119,7 @@ impl Detectors {
             links: HashMap::new(),
             groups: HashMap::new(),
             devices: HashMap::new(),
+            forecasts: HashMap::new(),
         }
     }
 
@@ -149,6 +154,9 @@ impl Detectors {
                 (Subject::Device(id), FindingKind::DeviceUnreachable | FindingKind::DeviceRestarted, _) => {
                     self.devices.entry(id.clone()).or_default().prime(*kind);
                 }
+                (Subject::Interface(id), FindingKind::SaturationForecast, Some(direction)) => {
+                    self.forecasts.insert((id.clone(), *direction), Live::PRIMED);
+                }
                 // Of a detector that is not here (any more): nobody else would ever end it.
                 _ => {}
             }
@@ -173,6 +181,9 @@ impl Detectors {
                 verdicts.extend(memory.told().map(|kind| (device::key(kind, id), Verdict::Absent)));
                 memory.calm();
             }
+        }
+        if !self.settings.forecast.enabled {
+            verdicts.extend(self.forecasts.drain().map(|((id, way), _)| (forecast::key(&id, way), Verdict::Absent)));
         }
         let Settings { link, saturation, drops, .. } = &self.settings;
         self.interfaces.retain(|id, memory| {
@@ -263,6 +274,20 @@ impl Detectors {
         verdicts
     }
 
+    /// The history of a direction was looked at, some time after it was asked for.
+    pub fn forecast(&mut self, now: Timestamp, of: &forecast::Subjected) -> Verdicts {
+        if !self.settings.forecast.enabled {
+            return Verdicts::new();
+        }
+        let place = (of.interface.clone(), of.direction);
+        let mut live = self.forecasts.remove(&place);
+        let verdict = forecast::look(&self.settings.forecast, now, of, &mut live);
+        if let Some(live) = live {
+            self.forecasts.insert(place, live);
+        }
+        verdict.into_iter().collect()
+    }
+
     /// One end of a link was read or an event told of it.
     pub fn link(&mut self, now: Timestamp, report: &LinkReport) -> Verdicts {
         if !self.settings.link.enabled {
@@ -330,13 +355,20 @@ impl Detectors {
     /// An interface is gone from its device's inventory: what was said of it becomes absent.
     pub fn forget_interface(&mut self, interface: &InterfaceId) -> Verdicts {
         let memory = self.interfaces.remove(interface).unwrap_or_default();
-        memory.told(interface).into_iter().map(|key| (key, Verdict::Absent)).collect()
+        let mut verdicts = self.forget_forecasts(|id| id == interface);
+        verdicts.extend(memory.told(interface).into_iter().map(|key| (key, Verdict::Absent)));
+        verdicts
+    }
+
+    fn forget_forecasts(&mut self, concerns: impl Fn(&InterfaceId) -> bool) -> Verdicts {
+        let gone = self.forecasts.extract_if(|(id, _), _| concerns(id));
+        gone.map(|((id, direction), _)| (forecast::key(&id, direction), Verdict::Absent)).collect()
     }
 
     /// A device is retired: what was said of it and its interfaces becomes absent. Its links and groups follow
     /// by [`Self::follow`].
     pub fn forget(&mut self, device: &DeviceId) -> Verdicts {
-        let mut verdicts = Verdicts::new();
+        let mut verdicts = self.forget_forecasts(|id| id.device == *device);
         if let Some(memory) = self.devices.remove(device) {
             verdicts.extend(memory.told().map(|kind| (device::key(kind, device), Verdict::Absent)));
         }

@@ -43,6 +43,8 @@ pub(super) const TOPOLOGY_DOCUMENT: &str = "topology";
 pub(super) enum Command {
     /// New settings.
     Reconfigure(Box<CoreSettings>),
+    /// A direction's history was looked at.
+    Forecast(Box<detect::forecast::Subjected>),
     /// End.
     Stop,
 }
@@ -102,6 +104,10 @@ impl Core {
                     Ok(Command::Reconfigure(settings)) => {
                         self.reconfigure(now, *settings, &mut told);
                         pace.stale = true;
+                    }
+                    Ok(Command::Forecast(of)) => {
+                        let verdicts = self.detectors.forecast(now, &of);
+                        self.observe(now, verdicts, &mut told);
                     }
                     Ok(Command::Stop) | Err(TryRecvError::Disconnected) => {
                         self.submit(now, told, &mut pace);
