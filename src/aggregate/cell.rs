@@ -36,6 +36,9 @@ pub const SPAN: usize = 4;
 /// How far that span may be off, microseconds.
 pub const UNCERTAINTY: usize = 5;
 
+/// How much more it may be off for a cache that polls cannot see, microseconds.
+pub const UNSEEN: usize = 6;
+
 /// The place of a counter's value.
 pub const fn value_at(slot: usize) -> usize {
     FIRST_COUNTER + 2 * slot
@@ -147,10 +150,26 @@ pub struct Basis {
     /// The time between the two readings, or, where the device is known to cache, between the two refreshes of its
     /// cache that they show.
     pub span: Duration,
-    /// How far `span` may be off: a known rate is off by no more than a factor of `span / (span -+ uncertainty)`.
+    /// How far `span` may be off for what was seen of the device: its clock's steps, and its cache where it has one.
     pub uncertainty: Duration,
+    /// How much more it may be off for what no poll can show: a cache that is refreshed between any two polls, as net-snmp
+    /// refreshes its interfaces every 3 s by itself. Zero where the cache is seen. Over many polls this comes to nothing.
+    pub unseen: Duration,
     /// Whose time it is.
     pub clock: Clock,
+}
+
+impl Basis {
+    /// The least and the most that a rate of `rate` may truly be: the bound that is vouched for. The most is none where the
+    /// span may have been as good as nothing. One unit of the counter comes on top, as does the difference between the
+    /// delays of two answers where the clock is ours.
+    pub fn bounds(self, rate: f64) -> (f64, Option<f64>) {
+        let counted = rate * self.span.as_secs_f64();
+        let off = self.uncertainty + self.unseen;
+        let shortest = self.span.saturating_sub(off);
+        let most = (!shortest.is_zero()).then(|| counted / shortest.as_secs_f64());
+        (counted / (self.span + off).as_secs_f64(), most)
+    }
 }
 
 /// The basis out of a cell's words; none while there are no rates.
@@ -158,6 +177,7 @@ pub fn basis(words: &[u64; INTERFACE_WORDS]) -> Option<Basis> {
     (words[SPAN] != 0).then(|| Basis {
         span: Duration::from_micros(words[SPAN]),
         uncertainty: Duration::from_micros(words[UNCERTAINTY]),
+        unseen: Duration::from_micros(words[UNSEEN]),
         clock: if Flags::unpack(words[FLAGS]).device_clock { Clock::Device } else { Clock::Ours },
     })
 }

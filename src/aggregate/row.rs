@@ -21,6 +21,9 @@ use crate::fabric::{
 /// The age of the first reading's values is not known; no cache that is believed in is older (see `refresh`).
 const AGE_OF_FIRST: Duration = Duration::from_secs(33);
 
+/// The cache of net-snmp, and of drivers: seldom seen behind polls that are further apart.
+const OFTEN_UNSEEN: Duration = Duration::from_secs(3);
+
 /// One interface.
 #[derive(Clone, Debug, Default)]
 pub struct Row {
@@ -266,6 +269,9 @@ impl Row {
         let per_second = 1.0 / seconds;
         // A cache that is refreshed between two polls makes the span seem short; what a longer one explains is no lie.
         let longest_s = seconds + cache_uncertainty;
+        let unseen = context.refresh.unseen(age_before.max(gap));
+        // Many agents refresh every few seconds by themselves: what one refresh more brings is no lie either.
+        let plausible_s = longest_s + unseen.min(OFTEN_UNSEEN).as_secs_f64();
 
         let (mut present, mut narrow) = (0, 0);
         let mut reset = false;
@@ -288,7 +294,7 @@ impl Row {
                     Step::Rose(rise) | Step::Wrapped(rise) => {
                         let rate = rise as f64 * per_second;
                         match limit {
-                            Some(limit) if rise as f64 > limit * longest_s => pack_unknown(Unknown::Implausible),
+                            Some(limit) if rise as f64 > limit * plausible_s => pack_unknown(Unknown::Implausible),
                             Some(limit) => rate.min(limit).to_bits(),
                             None => rate.to_bits(),
                         }
@@ -320,6 +326,7 @@ impl Row {
         let cache_uncertainty =
             if provisional { age_before.as_secs_f64().max(cache_uncertainty) } else { cache_uncertainty };
         write.set(cell::UNCERTAINTY, ((cache_uncertainty + span.uncertainty()) * 1e6).ceil() as u64);
+        write.set(cell::UNSEEN, unseen.as_micros() as u64);
         self.note_base(write, flags, context.now, gap);
     }
 
@@ -338,6 +345,7 @@ impl Row {
         flags.device_clock = span.clock == Clock::Device;
         write.set(cell::SPAN, (span.seconds * 1e6) as u64);
         write.set(cell::UNCERTAINTY, 0);
+        write.set(cell::UNSEEN, 0);
         // What it repeats was counted after the refresh that is certain, or as long ago as the cache may live.
         let oldest = context.refresh.longest_silence().min(AGE_OF_FIRST);
         let certain = context.refresh.surely_after().max(context.ahead);

@@ -41,7 +41,8 @@ impl Status {
         let registry = self.registry();
         let shared = Mutex::new((Timestamp::default(), Arc::new(Snapshot::default())));
         let views = Arc::clone(&self.views);
-        let (alerts, table) = (Arc::clone(&self.views), Arc::clone(&self.views));
+        let alerts = Arc::clone(&self.views);
+        let (table, rates) = (self.views.table().clone(), self.views.table().clone());
         let history = self.history.clone();
         let (asked, healthy, ready) = (self.clone(), self.clone(), self);
         WebState {
@@ -53,7 +54,8 @@ impl Status {
                 }
                 Arc::clone(&shared.1)
             }),
-            spread: Arc::new(move |id| table.table().spread(id, clock::now())),
+            spread: Arc::new(move |id| table.spread(id, clock::now())),
+            basis: Arc::new(move |id| rates.basis(id)),
             alerts: Arc::new(move || alerts.alerts()),
             history,
             status: Arc::new(move || asked.json()),

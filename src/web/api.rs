@@ -65,7 +65,11 @@ pub(super) async fn interfaces(State(state): State<WebState>, mut params: Params
             .filter(|one| device.as_ref().is_none_or(|device| one.id.device.as_str() == device))
             .filter(|one| interface.as_ref().is_none_or(|interface| *one.id.if_name == **interface))
             .filter(|one| status.as_ref().is_none_or(|status| OperStatus::as_str(one.oper_status) == status));
-        to_json(&interfaces.map(|one| InterfaceView::new(one, (state.spread)(&one.id))).collect::<Vec<_>>())
+        to_json(
+            &interfaces
+                .map(|one| InterfaceView::new(one, (state.spread)(&one.id), (state.basis)(&one.id)))
+                .collect::<Vec<_>>(),
+        )
     })
     .await
 }

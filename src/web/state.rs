@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::aggregate::Basis;
 use crate::alert::Alert;
 use crate::fabric::{InterfaceId, Snapshot, UtilizationSpread};
 use crate::history::History;
@@ -20,6 +21,8 @@ pub struct WebState {
     pub snapshot: Source<Arc<Snapshot>>,
     /// How the utilisation of an interface was spread over the last minute, hour and day.
     pub spread: Arc<dyn Fn(&InterfaceId) -> Option<UtilizationSpread> + Send + Sync>,
+    /// What the rates of an interface rest on.
+    pub basis: Arc<dyn Fn(&InterfaceId) -> Option<Basis> + Send + Sync>,
     /// The alerts of the book: pending, firing and lately resolved.
     pub alerts: Source<Arc<Vec<Alert>>>,
     /// The history, where it is kept.

@@ -12,6 +12,8 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use super::{Probe, Server, Settings, WebState};
+use crate::aggregate::Basis;
+use crate::aggregate::algebra::Clock;
 use crate::alert::{Alert, Book};
 use crate::fabric::{
     AdminStatus, Counter, CounterWidth, Counters, DeviceHealth, DeviceIdentity, DeviceState, EndState, Evidence,
@@ -73,6 +75,10 @@ async fn world() -> World {
             Arc::new(move || it.lock().unwrap().clone())
         },
         spread: Arc::new(|_| Some(spread())),
+        basis: Arc::new(|_| {
+            let seconds = Duration::from_secs;
+            Some(Basis { span: seconds(10), uncertainty: seconds(0), unseen: seconds(3), clock: Clock::Device })
+        }),
         alerts: {
             let it = alerts.clone();
             Arc::new(move || it.lock().unwrap().clone())
@@ -263,6 +269,8 @@ async fn every_route_answers_in_its_shape() {
     assert_eq!(interface["ifOperStatus"], "lowerLayerDown");
     assert_eq!(interface["utilization"], json!({ "in": 0.25, "out": null }));
     assert_eq!(interface["unknown"]["utilization_out"], "stale");
+    let basis = json!({ "span_s": 10.0, "uncertainty_s": 0.0, "unseen_cache_s": 3.0, "clock": "device" });
+    assert_eq!(interface["rates_basis"], basis);
     let hour = json!({ "mean": 0.2, "p50": 0.1, "p95": 0.5, "p99": 0.9, "max": 0.9877, "covered_s": 3600 });
     assert_eq!(interface["utilization_spread"]["out"], json!({ "1m": null, "1h": hour, "24h": null }));
     assert_eq!(interface["unknown"]["ifInDiscards"], "discontinuity");

@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::aggregate::Basis;
+use crate::aggregate::algebra::Clock;
 use crate::alert::{Alert, AlertView};
 use crate::fabric::{
     AdminStatus, Counter, DeviceHealth, DeviceState, EndState, FindingKey, GroupKind, GroupState, InterfaceId,
@@ -72,6 +74,7 @@ pub(super) struct InterfaceView<'a> {
     polled_at: Option<String>,
     counters: BTreeMap<&'static str, u64>,
     rates: BTreeMap<&'static str, Rate>,
+    rates_basis: Option<BasisView>,
     utilization: InOut,
     utilization_spread: Option<SpreadInOut>,
     unknown: BTreeMap<&'static str, &'static str>,
@@ -87,6 +90,26 @@ struct InOut {
 
 /// How utilisation was spread, looked up by interface.
 pub(super) type SpreadOf = dyn Fn(&InterfaceId) -> Option<UtilizationSpread> + Send + Sync;
+
+/// Over which span rates were taken, on whose clock, and how far that span may be off.
+#[derive(Serialize)]
+struct BasisView {
+    span_s: f64,
+    uncertainty_s: f64,
+    unseen_cache_s: f64,
+    clock: &'static str,
+}
+
+impl From<Basis> for BasisView {
+    fn from(Basis { span, uncertainty, unseen, clock }: Basis) -> Self {
+        let clock = match clock {
+            Clock::Device => "device",
+            Clock::Ours => "ours",
+        };
+        let [span_s, uncertainty_s, unseen_cache_s] = [span, uncertainty, unseen].map(|span| span.as_secs_f64());
+        Self { span_s, uncertainty_s, unseen_cache_s, clock }
+    }
+}
 
 #[derive(Serialize)]
 struct SpreadInOut {
@@ -134,7 +157,7 @@ impl From<Spread> for WindowsView {
 }
 
 impl<'a> InterfaceView<'a> {
-    pub(super) fn new(interface: &'a InterfaceState, spread: Option<UtilizationSpread>) -> Self {
+    pub(super) fn new(interface: &'a InterfaceState, spread: Option<UtilizationSpread>, basis: Option<Basis>) -> Self {
         let summed = SUMS.map(|(name, sum)| (name, sum(&interface.rates)));
         let utilizations =
             [("utilization_in", interface.utilization_in), ("utilization_out", interface.utilization_out)];
@@ -169,6 +192,7 @@ impl<'a> InterfaceView<'a> {
             polled_at: time(interface.polled_at),
             counters: interface.counters.iter().map(|(counter, value)| (counter.as_str(), value)).collect(),
             rates: counted.into_iter().chain(summed).filter(|(_, rate)| *rate != MISSING).collect(),
+            rates_basis: basis.map(Into::into),
             utilization: InOut { received: interface.utilization_in, sent: interface.utilization_out },
             utilization_spread: spread
                 .map(|spread| SpreadInOut { received: spread.received.into(), sent: spread.sent.into() }),
