@@ -1,11 +1,12 @@
 //! The only wiring: build all rooms, start them, reload them, stop them.
 //!
 //! ```text
-//!   threads   core (table, topology, detectors, book), alert-clerk (outbox), history
+//!   threads   core (table, topology, detectors, book), alert-clerk (outbox), history, forecast
 //!   tasks     poller (one for each target), traps, host, web, couriers (one for each receiver)
 //! ```
 
 mod core;
+mod forecast;
 mod status;
 mod views;
 
@@ -22,6 +23,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use self::core::{Command, Core, CoreSettings, TOPOLOGY_DOCUMENT};
+use self::forecast::Forecaster;
 use self::status::Status;
 pub use self::views::{Drawing, Views};
 use crate::aggregate::{self, Changes, Table};
@@ -95,6 +97,7 @@ pub struct Selvedge {
     history: Option<History>,
     deliverer: Arc<Deliverer>,
     commands: Sender<Command>,
+    forecaster: Option<Forecaster>,
     core: JoinHandle<()>,
     stop_web: watch::Sender<bool>,
     web: tokio::task::JoinHandle<()>,
@@ -158,6 +161,18 @@ impl Selvedge {
             .spawn(move || core.run())
             .map_err(|error| StartError::System("start the core's thread", error))?;
 
+        let forecaster = match &history {
+            Some(history) => Some(
+                Forecaster::start(
+                    settings.detect.forecast.clone(),
+                    history.clone(),
+                    Arc::clone(&views),
+                    commands.clone(),
+                )
+                .map_err(|error| StartError::System("start the forecast's thread", error))?,
+            ),
+            None => None,
+        };
         let queue_stats = samples.clone();
         let sink: SampleSink = Arc::new(move |sample| samples.push(sample));
         let poller = Poller::start(
@@ -191,7 +206,21 @@ impl Selvedge {
         };
         let (stop_web, stopped) = watch::channel(false);
         let web = tokio::spawn(server.serve(status.web_state(), stopped));
-        Ok(Self { settings, views, poller, traps, host, history, deliverer, commands, core, stop_web, web, page })
+        Ok(Self {
+            settings,
+            views,
+            poller,
+            traps,
+            host,
+            history,
+            deliverer,
+            commands,
+            forecaster,
+            core,
+            stop_web,
+            web,
+            page,
+        })
     }
 
     /// Where the page is.
@@ -227,6 +256,9 @@ impl Selvedge {
             topology: settings.topology.clone(),
             detect: settings.detect.clone(),
         };
+        if let Some(forecaster) = &self.forecaster {
+            forecaster.reconfigure(settings.detect.forecast.clone());
+        }
         // The core ends only after this has been dropped.
         let _ = self.commands.send(Command::Reconfigure(Box::new(core)));
         if settings.receivers != self.settings.receivers || settings.routes != self.settings.routes {
@@ -247,6 +279,8 @@ impl Selvedge {
         // Their last holders: both end here, the host's thread within a blink.
         drop(self.host);
         drop(self.poller);
+        let forecaster = self.forecaster;
+        let _ = tokio::task::spawn_blocking(move || drop(forecaster)).await;
         let _ = self.commands.send(Command::Stop);
         let core = self.core;
         let ended = tokio::task::spawn_blocking(move || core.join()).await;

@@ -71,8 +71,8 @@ impl Device {
         changes.inventory = true;
         let same_names =
             old.infos.len() == infos.len() && old.infos.iter().zip(&infos).all(|(was, is)| was.if_name == is.if_name);
-        let cells = if same_names {
-            Arc::clone(&old.cells)
+        let (cells, spreads) = if same_names {
+            (Arc::clone(&old.cells), Arc::clone(&old.spreads))
         } else {
             changes.removed.extend(
                 old.infos
@@ -97,7 +97,11 @@ impl Device {
                 drop(write);
                 cell
             };
-            infos.iter().map(|info| place(info).map(copy).unwrap_or_default()).collect()
+            let spread = |index: usize| old.spreads[index].clone();
+            (
+                infos.iter().map(|info| place(info).map(copy).unwrap_or_default()).collect(),
+                infos.iter().map(|info| place(info).map(spread).unwrap_or_default()).collect(),
+            )
         };
         for (index, info) in infos.iter().enumerate() {
             let before = old.find(&info.if_name).map(|index| &old.infos[index]);
@@ -112,7 +116,7 @@ impl Device {
                 changes.interfaces.push(Slot { device: number, interface: index as u32 });
             }
         }
-        self.roster = Arc::new(Roster::new(infos, cells, directory.hasher.clone()));
+        self.roster = Arc::new(Roster::new(infos, cells, spreads, directory.hasher.clone()));
         self.entry.roster.store(Arc::clone(&self.roster));
     }
 
@@ -137,7 +141,7 @@ impl Device {
                 continue;
             };
             next = index + 1;
-            let outcome = rows[index].poll(&roster.cells[index], poll, &mut context);
+            let outcome = rows[index].poll(&roster.cells[index], &roster.spreads[index], poll, &mut context);
             match outcome.counters {
                 Fate::Late => late += 1,
                 Fate::Hasty => hasty += 1,

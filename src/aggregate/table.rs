@@ -13,7 +13,9 @@ use super::device::{Device, interface_id, note};
 use super::directory::{Directory, Entry, TableReader, Work};
 use super::speed::Speed;
 use super::{Basis, Settings, cell};
-use crate::fabric::{DeviceId, DeviceState, InterfaceId, InterfaceState, Reading, Sample, Timestamp};
+use crate::fabric::{
+    DeviceId, DeviceState, InterfaceId, InterfaceState, Reading, Sample, Timestamp, UtilizationSpread,
+};
 
 /// Rows that one [`Table::tick`] looks at, at most: some milliseconds of work.
 const ROWS_PER_TICK: usize = 16_384;
@@ -185,6 +187,12 @@ impl Table {
     pub fn interface_at(&self, slot: Slot) -> Option<InterfaceState> {
         let device = self.device_of(slot)?;
         device.roster.state(&device.entry.id, slot.interface as usize)
+    }
+
+    /// How its utilisation was spread over the windows that end now; none of an interface that never carried traffic.
+    pub fn spread(&self, id: &InterfaceId, now: Timestamp) -> Option<UtilizationSpread> {
+        let slot = self.slot(id)?;
+        self.device_of(slot)?.roster.spread(slot.interface as usize, now)
     }
 
     /// What an interface's rates rest on; none while it has none.

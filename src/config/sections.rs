@@ -145,6 +145,7 @@ pub(super) fn read_detect(root: &mut Section<'_>) -> detect::Settings {
             section.number("critical", &mut saturation.critical, 0.0..=1.0),
         );
         check_order(&section, places, ("warning", saturation.warning), ("critical", saturation.critical));
+        section.number("burst_discards_pps", &mut saturation.burst_discards_pps, 0.0..=1e9);
         let place = section.number("hysteresis", &mut saturation.hysteresis, 0.0..=1.0);
         if saturation.hysteresis >= saturation.warning {
             section.context.error(
@@ -156,6 +157,15 @@ pub(super) fn read_detect(root: &mut Section<'_>) -> detect::Settings {
                 "hysteresis is how far below the threshold utilisation must fall; 0.05 is usual",
             );
         }
+        section.finish();
+    }
+    if let Some(mut section) = detect.section("forecast", help) {
+        let forecast = &mut settings.forecast;
+        section.boolean("enabled", &mut forecast.enabled);
+        section.number("threshold", &mut forecast.threshold, 0.01..=1.0);
+        section.duration("within", &mut forecast.within, DAY..=DAY * 365);
+        section.duration("minimum_history", &mut forecast.minimum_history, DAY * 14..=DAY * 56);
+        section.duration("every", &mut forecast.every, Duration::from_secs(600)..=DAY);
         section.finish();
     }
     if let Some(mut section) = detect.section("drops", help) {

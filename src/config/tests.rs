@@ -86,10 +86,17 @@ keep_firing_for = "2s"
 edge_ports = false
 
 [detect.saturation]
+burst_discards_pps = 3
 warning = 0.5
 critical = 1
 hysteresis = 0.1
 for = "3s"
+
+[detect.forecast]
+threshold = 0.7
+within = "60d"
+minimum_history = "21d"
+every = "6h"
 
 [detect.drops]
 congestion_warning = 1e-3
@@ -270,8 +277,12 @@ fn every_key_arrives_where_it_belongs() {
         (false, secs(1), secs(2), false)
     );
     let saturation = &detect.saturation;
+    assert_eq!(saturation.burst_discards_pps, 3.0);
     assert_eq!((saturation.warning, saturation.critical, saturation.hysteresis), (0.5, 1.0, 0.1));
     assert_eq!((saturation.pending_for, saturation.keep_firing_for), (secs(3), secs(30)));
+    let forecast = &detect.forecast;
+    assert_eq!((forecast.threshold, forecast.within, forecast.every), (0.7, secs(60 * 86_400), secs(6 * 3_600)));
+    assert_eq!((forecast.enabled, forecast.minimum_history), (true, secs(21 * 86_400)));
     let drops = &detect.drops;
     assert_eq!((drops.congestion_warning, drops.congestion_critical), (1e-3, 1e-2));
     assert_eq!((drops.corruption_warning, drops.corruption_critical, drops.minimum_pps), (1e-5, 1e-2, 2.0));

@@ -9,6 +9,7 @@
 
 pub mod device;
 pub mod drops;
+pub mod forecast;
 pub mod link;
 mod phrase;
 pub mod redundancy;
@@ -20,7 +21,7 @@ use std::sync::Arc;
 
 use crate::fabric::{
     DeviceId, DeviceState, Direction, FindingKey, FindingKind, InterfaceId, InterfaceState, LinkHealth, LinkId,
-    LinkState, Subject, Timestamp, Verdict,
+    LinkState, Subject, Timestamp, UtilizationSpread, Verdict,
 };
 use crate::topology::{Change, GroupReport, LinkReport};
 
@@ -33,6 +34,8 @@ pub struct Settings {
     pub link: link::Settings,
     /// `[detect.saturation]`
     pub saturation: saturation::Settings,
+    /// `[detect.forecast]`
+    pub forecast: forecast::Settings,
     /// `[detect.drops]`
     pub drops: drops::Settings,
     /// `[detect.redundancy]`
@@ -40,6 +43,9 @@ pub struct Settings {
     /// `[detect.device]`
     pub device: device::Settings,
 }
+
+/// How the utilisation of an interface was spread lately, for those that want to know.
+pub type SpreadOf<'a> = dyn Fn(&InterfaceId) -> Option<UtilizationSpread> + 'a;
 
 /// What detectors have to say: a verdict for each key that is wrong, was wrong and is fine, or was wrong and
 /// cannot be told. Empty (and not allocated) in calm.
@@ -101,6 +107,7 @@ pub struct Detectors {
     links: HashMap<LinkId, link::Memory>,
     groups: HashMap<Arc<str>, redundancy::Memory>,
     devices: HashMap<DeviceId, device::Memory>,
+    forecasts: HashMap<(InterfaceId, Direction), Live>,
 }
 
 impl Detectors {
@@ -112,6 +119,7 @@ impl Detectors {
             links: HashMap::new(),
             groups: HashMap::new(),
             devices: HashMap::new(),
+            forecasts: HashMap::new(),
         }
     }
 
@@ -146,6 +154,9 @@ impl Detectors {
                 (Subject::Device(id), FindingKind::DeviceUnreachable | FindingKind::DeviceRestarted, _) => {
                     self.devices.entry(id.clone()).or_default().prime(*kind);
                 }
+                (Subject::Interface(id), FindingKind::SaturationForecast, Some(direction)) => {
+                    self.forecasts.insert((id.clone(), *direction), Live::PRIMED);
+                }
                 // Of a detector that is not here (any more): nobody else would ever end it.
                 _ => {}
             }
@@ -171,6 +182,9 @@ impl Detectors {
                 memory.calm();
             }
         }
+        if !self.settings.forecast.enabled {
+            verdicts.extend(self.forecasts.drain().map(|((id, way), _)| (forecast::key(&id, way), Verdict::Absent)));
+        }
         let Settings { link, saturation, drops, .. } = &self.settings;
         self.interfaces.retain(|id, memory| {
             let before = memory.told(id);
@@ -188,8 +202,14 @@ impl Detectors {
         verdicts
     }
 
-    /// An interface was read; `link` is the state of the link in it, if there is one.
-    pub fn interface(&mut self, now: Timestamp, state: &InterfaceState, link: Option<&LinkState>) -> Verdicts {
+    /// An interface was read; `link` is the state of the link in it, if there is one. `spread` is asked in trouble alone.
+    pub fn interface(
+        &mut self,
+        now: Timestamp,
+        state: &InterfaceState,
+        link: Option<&LinkState>,
+        spread: &SpreadOf<'_>,
+    ) -> Verdicts {
         let mut verdicts = Verdicts::new();
         let known = self.interfaces.get_mut(&state.id);
         let was_known = known.is_some();
@@ -207,11 +227,17 @@ impl Detectors {
         }
         if self.settings.drops.enabled {
             let say = |key, verdict| verdicts.push((key, verdict));
-            drops::look(drops::Look { settings: &self.settings.drops, now, state, link }, &mut memory.drops, say);
+            drops::look(
+                drops::Look { settings: &self.settings.drops, now, state, link, spread },
+                &mut memory.drops,
+                say,
+            );
         }
+        let loss_is_told = memory.drops.told().any(|told| told == (FindingKind::DropsCongestion, Direction::Out));
         let mut received_elsewhere = None;
         if self.settings.saturation.enabled {
             let flows = saturation::flows(state, link);
+            let at = saturation::Look { settings: &self.settings.saturation, now, spread, loss_is_told };
             // The direction in is told at the sender's by now, if it is told at all.
             let tells_in = flows[1].as_ref().is_some_and(|flow| flow.subject == &state.id);
             if !tells_in && memory.saturation[slot(Direction::In)].take().is_some() {
@@ -220,7 +246,7 @@ impl Detectors {
             for flow in flows.into_iter().flatten() {
                 if flow.subject == &state.id {
                     let live = &mut memory.saturation[slot(flow.direction)];
-                    verdicts.extend(saturation::look(&self.settings.saturation, now, &flow, live));
+                    verdicts.extend(saturation::look(at, &flow, live));
                 } else {
                     received_elsewhere = Some(flow);
                 }
@@ -237,7 +263,8 @@ impl Detectors {
             let mut fresh = InterfaceMemory::default();
             let memory = known.unwrap_or(&mut fresh);
             let live = &mut memory.saturation[slot(flow.direction)];
-            verdicts.extend(saturation::look(&self.settings.saturation, now, &flow, live));
+            let at = saturation::Look { settings: &self.settings.saturation, now, spread, loss_is_told };
+            verdicts.extend(saturation::look(at, &flow, live));
             match (was_known, memory.is_calm()) {
                 (true, true) => drop(self.interfaces.remove(flow.subject)),
                 (false, false) => drop(self.interfaces.insert(flow.subject.clone(), fresh)),
@@ -245,6 +272,20 @@ impl Detectors {
             }
         }
         verdicts
+    }
+
+    /// The history of a direction was looked at, some time after it was asked for.
+    pub fn forecast(&mut self, now: Timestamp, of: &forecast::Subjected) -> Verdicts {
+        if !self.settings.forecast.enabled {
+            return Verdicts::new();
+        }
+        let place = (of.interface.clone(), of.direction);
+        let mut live = self.forecasts.remove(&place);
+        let verdict = forecast::look(&self.settings.forecast, now, of, &mut live);
+        if let Some(live) = live {
+            self.forecasts.insert(place, live);
+        }
+        verdict.into_iter().collect()
     }
 
     /// One end of a link was read or an event told of it.
@@ -314,13 +355,20 @@ impl Detectors {
     /// An interface is gone from its device's inventory: what was said of it becomes absent.
     pub fn forget_interface(&mut self, interface: &InterfaceId) -> Verdicts {
         let memory = self.interfaces.remove(interface).unwrap_or_default();
-        memory.told(interface).into_iter().map(|key| (key, Verdict::Absent)).collect()
+        let mut verdicts = self.forget_forecasts(|id| id == interface);
+        verdicts.extend(memory.told(interface).into_iter().map(|key| (key, Verdict::Absent)));
+        verdicts
+    }
+
+    fn forget_forecasts(&mut self, concerns: impl Fn(&InterfaceId) -> bool) -> Verdicts {
+        let gone = self.forecasts.extract_if(|(id, _), _| concerns(id));
+        gone.map(|((id, direction), _)| (forecast::key(&id, direction), Verdict::Absent)).collect()
     }
 
     /// A device is retired: what was said of it and its interfaces becomes absent. Its links and groups follow
     /// by [`Self::follow`].
     pub fn forget(&mut self, device: &DeviceId) -> Verdicts {
-        let mut verdicts = Verdicts::new();
+        let mut verdicts = self.forget_forecasts(|id| id.device == *device);
         if let Some(memory) = self.devices.remove(device) {
             verdicts.extend(memory.told().map(|kind| (device::key(kind, device), Verdict::Absent)));
         }

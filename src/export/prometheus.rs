@@ -5,15 +5,20 @@
 
 use crate::alert::{Alert, AlertState};
 use crate::fabric::{
-    AdminStatus, Counter, DeviceHealth, DeviceState, InterfaceState, LinkHealth, LinkId, Rate, Severity, Snapshot,
+    AdminStatus, Counter, DeviceHealth, DeviceState, InterfaceId, InterfaceState, LinkHealth, LinkId, Percentiles,
+    Rate, Severity, Snapshot, UtilizationSpread,
 };
 use crate::telemetry::{Exposition, Kind, render_labels};
 
-/// All that is known of the fabric.
-pub fn fabric(snapshot: &Snapshot, alerts: &[Alert]) -> String {
+/// All that is known of the fabric. `spread` tells how the utilisation of an interface was spread, where that is known.
+pub fn fabric(
+    snapshot: &Snapshot,
+    alerts: &[Alert],
+    spread: &dyn Fn(&InterfaceId) -> Option<UtilizationSpread>,
+) -> String {
     let mut text = Exposition::new();
     build(&mut text);
-    interfaces(&mut text, &snapshot.interfaces);
+    interfaces(&mut text, &snapshot.interfaces, spread);
     devices(&mut text, &snapshot.devices);
     links(&mut text, snapshot);
     groups(&mut text, snapshot);
@@ -29,7 +34,11 @@ fn build(text: &mut Exposition) {
     );
 }
 
-fn interfaces(text: &mut Exposition, interfaces: &[InterfaceState]) {
+fn interfaces(
+    text: &mut Exposition,
+    interfaces: &[InterfaceState],
+    spread: &dyn Fn(&InterfaceId) -> Option<UtilizationSpread>,
+) {
     // Rendered once: there are some thirty families.
     let labels: Vec<String> = interfaces
         .iter()
@@ -100,6 +109,17 @@ fn interfaces(text: &mut Exposition, interfaces: &[InterfaceState]) {
         for (direction, rate) in [("in", interface.utilization_in), ("out", interface.utilization_out)] {
             if let Rate::Known(ratio) = rate {
                 family.line("", &format!("{labels},direction=\"{direction}\""), ratio);
+            }
+        }
+    }
+    let help = "Quantiles of the utilization of the last hour, 0 to 1, weighted by time; quantile 1 is the greatest.";
+    let mut family = text.family("selvedge_interface_utilization_1h_quantile_ratio", Kind::Gauge, help);
+    for (interface, labels) in each() {
+        let Some(spread) = spread(&interface.id) else { continue };
+        for (direction, hour) in [("in", spread.received.hour), ("out", spread.sent.hour)] {
+            let Some(Percentiles { p50, p95, p99, max, .. }) = hour else { continue };
+            for (quantile, ratio) in [("0.5", p50), ("0.95", p95), ("0.99", p99), ("1", max)] {
+                family.line("", &format!("{labels},direction=\"{direction}\",quantile=\"{quantile}\""), ratio);
             }
         }
     }

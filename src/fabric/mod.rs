@@ -9,6 +9,7 @@ mod link;
 mod rate;
 mod sample;
 mod secret;
+mod spread;
 mod state;
 mod time;
 
@@ -20,6 +21,7 @@ pub use link::{ChassisId, GroupKind, LinkEnd, LinkId, ManagementAddress, Neighbo
 pub use rate::{Rate, Unknown};
 pub use sample::{InterfacePoll, Medium, Reading, Sample, UnreachableReason};
 pub use secret::Secret;
+pub use spread::{Percentiles, Spread, UtilizationSpread};
 pub use state::{
     DeviceHealth, DeviceState, EndState, GroupState, InterfaceState, LinkHealth, LinkState, Rates, Snapshot,
     SpeedSource,

@@ -43,6 +43,8 @@ pub(super) const TOPOLOGY_DOCUMENT: &str = "topology";
 pub(super) enum Command {
     /// New settings.
     Reconfigure(Box<CoreSettings>),
+    /// A direction's history was looked at.
+    Forecast(Box<detect::forecast::Subjected>),
     /// End.
     Stop,
 }
@@ -102,6 +104,10 @@ impl Core {
                     Ok(Command::Reconfigure(settings)) => {
                         self.reconfigure(now, *settings, &mut told);
                         pace.stale = true;
+                    }
+                    Ok(Command::Forecast(of)) => {
+                        let verdicts = self.detectors.forecast(now, &of);
+                        self.observe(now, verdicts, &mut told);
                     }
                     Ok(Command::Stop) | Err(TryRecvError::Disconnected) => {
                         self.submit(now, told, &mut pace);
@@ -164,7 +170,9 @@ impl Core {
             }
             let link = self.topology.link_at(&state.id);
             let report = link.and_then(|link| self.topology.link_report(now, &link.id, view!(self.table)));
-            let verdicts = self.detectors.interface(now, &state, report.as_ref().map(|report| &report.state));
+            let table = &self.table;
+            let link = report.as_ref().map(|report| &report.state);
+            let verdicts = self.detectors.interface(now, &state, link, &|id| table.spread(id, now));
             self.observe(now, verdicts, told);
             if let Some(report) = report {
                 self.judge_link(now, &report, told);

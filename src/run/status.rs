@@ -42,6 +42,7 @@ impl Status {
         let shared = Mutex::new((Timestamp::default(), Arc::new(Snapshot::default())));
         let views = Arc::clone(&self.views);
         let alerts = Arc::clone(&self.views);
+        let (table, rates) = (self.views.table().clone(), self.views.table().clone());
         let history = self.history.clone();
         let (asked, healthy, ready) = (self.clone(), self.clone(), self);
         WebState {
@@ -53,6 +54,8 @@ impl Status {
                 }
                 Arc::clone(&shared.1)
             }),
+            spread: Arc::new(move |id| table.spread(id, clock::now())),
+            basis: Arc::new(move |id| rates.basis(id)),
             alerts: Arc::new(move || alerts.alerts()),
             history,
             status: Arc::new(move || asked.json()),

@@ -65,7 +65,11 @@ pub(super) async fn interfaces(State(state): State<WebState>, mut params: Params
             .filter(|one| device.as_ref().is_none_or(|device| one.id.device.as_str() == device))
             .filter(|one| interface.as_ref().is_none_or(|interface| *one.id.if_name == **interface))
             .filter(|one| status.as_ref().is_none_or(|status| OperStatus::as_str(one.oper_status) == status));
-        to_json(&interfaces.map(InterfaceView::from).collect::<Vec<_>>())
+        to_json(
+            &interfaces
+                .map(|one| InterfaceView::new(one, (state.spread)(&one.id), (state.basis)(&one.id)))
+                .collect::<Vec<_>>(),
+        )
     })
     .await
 }
@@ -91,7 +95,7 @@ pub(super) async fn links(State(state): State<WebState>, mut params: Params) -> 
                     .is_none_or(|device| [&one.a, &one.b].iter().any(|end| end.end.interface.device.as_str() == device))
             })
             .filter(|one| health.is_none_or(|health| one.health == health));
-        to_json(&links.map(LinkView::from).collect::<Vec<_>>())
+        to_json(&links.map(|one| LinkView::new(one, &*state.spread)).collect::<Vec<_>>())
     })
     .await
 }

@@ -162,7 +162,7 @@ fn router(rooms: Rooms) -> Router {
 /// `GET /metrics`
 async fn metrics(State(state): State<WebState>) -> Result<Response, Refusal> {
     let text = tokio::task::spawn_blocking(move || {
-        let mut text = prometheus::fabric(&(state.snapshot)(), &(state.alerts)());
+        let mut text = prometheus::fabric(&(state.snapshot)(), &(state.alerts)(), &*state.spread);
         text.push_str(&(state.telemetry)());
         text
     })

@@ -12,12 +12,14 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use super::{Probe, Server, Settings, WebState};
+use crate::aggregate::Basis;
+use crate::aggregate::algebra::Clock;
 use crate::alert::{Alert, Book};
 use crate::fabric::{
     AdminStatus, Counter, CounterWidth, Counters, DeviceHealth, DeviceIdentity, DeviceState, EndState, Evidence,
     Finding, FindingKey, FindingKind, GroupKind, GroupState, InterfaceId, InterfaceInfo, InterfacePoll, InterfaceState,
-    LinkEnd, LinkHealth, LinkId, LinkState, OperStatus, Rate, Rates, Reading, Sample, Severity, Snapshot, Subject,
-    Timestamp, Unknown, UnreachableReason, Uptime, Verdict,
+    LinkEnd, LinkHealth, LinkId, LinkState, OperStatus, Percentiles, Rate, Rates, Reading, Sample, Severity, Snapshot,
+    Spread, Subject, Timestamp, Unknown, UnreachableReason, Uptime, UtilizationSpread, Verdict,
 };
 use crate::history::History;
 use crate::telemetry::Registry;
@@ -72,6 +74,11 @@ async fn world() -> World {
             let it = snapshot.clone();
             Arc::new(move || it.lock().unwrap().clone())
         },
+        spread: Arc::new(|_| Some(spread())),
+        basis: Arc::new(|_| {
+            let seconds = Duration::from_secs;
+            Some(Basis { span: seconds(10), uncertainty: seconds(0), unseen: seconds(3), clock: Clock::Device })
+        }),
         alerts: {
             let it = alerts.clone();
             Arc::new(move || it.lock().unwrap().clone())
@@ -128,6 +135,13 @@ impl World {
         tokio::time::timeout(Duration::from_secs(5), reading).await.unwrap().unwrap();
         String::from_utf8_lossy(&answer).into_owned()
     }
+}
+
+fn spread() -> UtilizationSpread {
+    let hour =
+        Percentiles { covered: Duration::from_secs(3_600), mean: 0.2, p50: 0.1, p95: 0.5, p99: 0.9, max: 0.98765 };
+    let sent = Spread { hour: Some(hour), ..Spread::default() };
+    UtilizationSpread { sent, ..UtilizationSpread::default() }
 }
 
 fn snapshot() -> Snapshot {
@@ -255,6 +269,10 @@ async fn every_route_answers_in_its_shape() {
     assert_eq!(interface["ifOperStatus"], "lowerLayerDown");
     assert_eq!(interface["utilization"], json!({ "in": 0.25, "out": null }));
     assert_eq!(interface["unknown"]["utilization_out"], "stale");
+    let basis = json!({ "span_s": 10.0, "uncertainty_s": 0.0, "unseen_cache_s": 3.0, "clock": "device" });
+    assert_eq!(interface["rates_basis"], basis);
+    let hour = json!({ "mean": 0.2, "p50": 0.1, "p95": 0.5, "p99": 0.9, "max": 0.9877, "covered_s": 3600 });
+    assert_eq!(interface["utilization_spread"]["out"], json!({ "1m": null, "1h": hour, "24h": null }));
     assert_eq!(interface["unknown"]["ifInDiscards"], "discontinuity");
     assert_eq!(interface["unknown"]["ifOutDiscards"], "missing");
     assert_eq!(interface["unknown"].get("ifHCInOctets"), None);
@@ -265,6 +283,12 @@ async fn every_route_answers_in_its_shape() {
     assert_eq!(link["a"]["unknown"], json!({ "in_drops_pps": "stale" }));
     assert_eq!(link["b"].get("unknown"), None);
     assert_eq!(link["utilization"], json!({ "a_to_b": 0.42, "b_to_a": null }));
+    let p99 = |way: &str| link["utilization_1h"][way]["p99"].clone();
+    assert_eq!(
+        (p99("a_to_b"), link["b"]["watched"].as_bool()),
+        (json!(0.9), Some(false)),
+        "of the end that is watched"
+    );
     assert_eq!(link["drops_pps"], json!({ "a_to_b": 2.0, "b_to_a": null }));
     assert_eq!((&link["state"], &link["heard_at"]), (&json!("up"), &Value::Null));
     let groups = world.json("/api/groups").await;
@@ -296,6 +320,7 @@ async fn every_route_answers_in_its_shape() {
         "selvedge_alerts{state=\"firing\",severity=\"critical\"} 1\n",
         "selvedge_device_up{device=\"spine1\"} 0\n",
         "selvedge_group_working{group=\"leaf1 uplinks\",device=\"leaf1\"} 1\n",
+        "ifIndex=\"3\",direction=\"out\",quantile=\"0.99\"} 0.9\n",
         "selvedge_polls_total 42\n",
         "\nprocess_resident_memory_bytes ",
     ] {

@@ -417,6 +417,31 @@ fn an_inventory_that_changes_keeps_what_stays() {
 }
 
 #[test]
+fn the_spread_follows_its_interface_and_leaves_out_what_is_not_known() {
+    let mut bench = Bench::new(&["eth0", "eth1"]);
+    let busy = |poll: u64| vec![octets("eth0", poll * GIGABIT / 16 * 10), octets("eth1", 7)];
+    for poll in 0..6 {
+        bench.poll(poll as f64 * 10.0, busy(poll));
+    }
+    let spread = |bench: &Bench, name: &str, now| bench.reader.spread(&InterfaceId::new("leaf1", name), at(now));
+    assert_eq!(spread(&bench, "eth1", 50.0), None, "it never carried anything");
+    let hour = spread(&bench, "eth0", 50.0).unwrap().received.hour.unwrap();
+    assert_eq!(hour.covered, Duration::from_secs(40), "what might be taken back is not kept");
+    assert!((hour.p50 - 0.5).abs() < 0.016 && (hour.max - 0.5).abs() < 1e-4, "{hour:?}");
+    assert_eq!(spread(&bench, "eth0", 50.0).unwrap().sent.hour, None, "it does not count what it sends");
+
+    bench.enlist(&["aux0", "eth0"]);
+    assert_eq!(spread(&bench, "eth0", 50.0).unwrap().received.hour, Some(hour));
+    assert_eq!(spread(&bench, "aux0", 50.0), None);
+    // A reset: nothing is known of the time before it.
+    bench.poll(60.0, vec![octets("eth0", 5)]);
+    assert_eq!(spread(&bench, "eth0", 60.0).unwrap().received.hour, Some(hour));
+    bench.poll(70.0, vec![octets("eth0", 5 + GIGABIT / 16 * 10)]);
+    let hour = spread(&bench, "eth0", 70.0).unwrap().received.hour.unwrap();
+    assert_eq!(hour.covered, Duration::from_secs(50));
+}
+
+#[test]
 fn devices_join_leave_and_never_mix() {
     let mut bench = Bench::new(&["eth0"]);
     bench.poll(0.0, vec![octets("eth0", 0)]);
