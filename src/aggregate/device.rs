@@ -171,7 +171,15 @@ impl Device {
             Reading::Unreachable(reason) => {
                 (self.words.health, self.words.unreachable) = (DeviceHealth::Unreachable, Some(*reason));
             }
-            Reading::Identity(_) | Reading::Inventory(_) | Reading::Poll(_) | Reading::Neighbors(_) => {
+            Reading::Identity(_)
+            | Reading::Inventory(_)
+            | Reading::Poll(_)
+            | Reading::Neighbors(_)
+            | Reading::Aggregations(_)
+            | Reading::SpanningTree(_)
+            | Reading::Sensors(_)
+            | Reading::NextHops(_)
+            | Reading::Gateways(_) => {
                 (self.words.health, self.words.unreachable) = (DeviceHealth::Ok, None);
                 self.words.answered_at = self.words.answered_at.max(Some(at));
                 if let Some(uptime) = sample.device_uptime {

@@ -75,6 +75,12 @@ impl Table {
                     Work::add(&directory.work.strangers, 1);
                     return;
                 }
+                // Not the table's.
+                Reading::Aggregations(_)
+                | Reading::SpanningTree(_)
+                | Reading::Sensors(_)
+                | Reading::NextHops(_)
+                | Reading::Gateways(_) => return,
             },
         };
         let Some(device) = self.devices.get_mut(number as usize).and_then(Option::as_mut) else { return };
@@ -91,7 +97,13 @@ impl Table {
                 None => Work::add(&directory.work.strangers, 1),
             },
             Reading::Neighbors(_) => changes.neighbors = true,
-            Reading::Unreachable(_) | Reading::Retired => {}
+            Reading::Unreachable(_)
+            | Reading::Retired
+            | Reading::Aggregations(_)
+            | Reading::SpanningTree(_)
+            | Reading::Sensors(_)
+            | Reading::NextHops(_)
+            | Reading::Gateways(_) => {}
         }
         device.hear(sample, changes);
     }

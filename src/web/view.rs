@@ -10,8 +10,8 @@ use serde::Serialize;
 use crate::alert::{Alert, AlertView};
 use crate::fabric::{
     AdminStatus, Counter, DeviceHealth, DeviceState, EndState, FindingKey, GroupKind, GroupState, InterfaceState,
-    Labels, LinkHealth, LinkId, LinkState, OperStatus, Rate, Rates, Snapshot, SpeedSource, Subject, Timestamp, Unknown,
-    UnreachableReason,
+    Labels, Limits, LinkHealth, LinkId, LinkState, OperStatus, Quantity, Rate, Rates, SensorState, Snapshot, SpeedSource,
+    Subject, Timestamp, Unknown, UnreachableReason,
 };
 
 /// One element of `/api/devices`.
@@ -168,6 +168,8 @@ pub(super) struct LinkView<'a> {
     since: String,
     heard_at: Option<String>,
     groups: &'a [Arc<str>],
+    /// Spanning tree blocks it: it carries nothing, and stands by.
+    stands_by: bool,
     utilization: BothWays,
     drops_pps: BothWays,
 }
@@ -203,6 +205,7 @@ impl<'a> From<&'a LinkState> for LinkView<'a> {
             since: link.since.to_string(),
             heard_at: time(link.heard_at),
             groups: &link.groups,
+            stands_by: link.stands_by,
             utilization: BothWays { a_to_b: link.a.utilization_out, b_to_a: link.b.utilization_out },
             drops_pps: BothWays { a_to_b: drops(&link.a, &link.b), b_to_a: drops(&link.b, &link.a) },
         }
@@ -295,6 +298,8 @@ pub(super) struct GroupView<'a> {
     planned: &'a [LinkId],
     working: &'a [LinkId],
     unknown: &'a [LinkId],
+    /// Why members do not work, where more is known than that they are down.
+    reasons: BTreeMap<&'a str, &'a str>,
 }
 
 impl<'a> From<&'a GroupState> for GroupView<'a> {
@@ -307,6 +312,36 @@ impl<'a> From<&'a GroupState> for GroupView<'a> {
             planned: &group.planned,
             working: &group.working,
             unknown: &group.unknown,
+            reasons: group.reasons.iter().map(|(id, reason)| (id.as_str(), &**reason)).collect(),
+        }
+    }
+}
+
+/// One element of `/api/optics`.
+#[derive(Serialize)]
+pub(super) struct SensorView<'a> {
+    device: &'a str,
+    interface: &'a str,
+    sensor: &'a str,
+    quantity: Quantity,
+    unit: &'static str,
+    value: Option<f64>,
+    limits: Limits,
+    read_at: String,
+}
+
+impl<'a> From<&'a SensorState> for SensorView<'a> {
+    fn from(state: &'a SensorState) -> Self {
+        let SensorState { interface, sensor, read_at } = state;
+        Self {
+            device: interface.device.as_str(),
+            interface: &interface.if_name,
+            sensor: &sensor.name,
+            quantity: sensor.quantity,
+            unit: sensor.quantity.unit(),
+            value: sensor.value,
+            limits: sensor.limits,
+            read_at: read_at.to_string(),
         }
     }
 }
@@ -373,6 +408,7 @@ mod tests {
             planned: (0..planned).map(link).collect(),
             working: (0..working).map(link).collect(),
             unknown: (working..working + unknown).map(link).collect(),
+            reasons: vec![],
         }
     }
 

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use super::client::Client;
 use super::stats::{Stats, add};
 use crate::fabric::{CounterWidth, ManagementAddress};
-use crate::mib::Column;
+use crate::mib::entity::{self, Parts};
+use crate::mib::sensors::{self, SensorRows, ThresholdRows};
+use crate::mib::{Column, bridge, cdp, lag, lldp_v2};
 use crate::mib::interfaces::{INVENTORY, InterfaceRows, PAIRS};
 use crate::mib::lldp::{self, LocalPort, RemoteIndex, RemoteRow};
 use crate::snmp::table::{ColumnEnd, WalkEnd};
@@ -30,6 +32,28 @@ pub enum Table {
     Remotes(BTreeMap<RemoteIndex, RemoteRow>),
     /// lldpRemManAddrTable.
     RemoteAddresses(Vec<(RemoteIndex, ManagementAddress)>),
+    /// lldpV2RemTable.
+    RemotesV2(BTreeMap<RemoteIndex, RemoteRow>),
+    /// lldpV2RemManAddrTable.
+    RemoteAddressesV2(Vec<(RemoteIndex, ManagementAddress)>),
+    /// cdpCacheTable.
+    Cdp(cdp::CacheRows),
+    /// dot3adAggPortTable.
+    Aggregation(lag::PortRows),
+    /// dot1dBasePortTable and dot1dStpPortTable.
+    Bridge(bridge::PortRows),
+    /// entPhysicalTable.
+    Parts(Parts),
+    /// entAliasMappingTable.
+    PartAliases(Parts),
+    /// entPhySensorTable.
+    Sensors(SensorRows),
+    /// entSensorValueTable of Cisco.
+    CiscoSensors(SensorRows),
+    /// entSensorThresholdTable of Cisco.
+    CiscoThresholds(ThresholdRows),
+    /// aristaEntSensorThresholdTable.
+    AristaThresholds(ThresholdRows),
 }
 
 impl Table {
@@ -48,6 +72,17 @@ impl Table {
             Self::LocalAddresses(_) => vec![lldp::LOC_MAN_ADDR_IF_ID],
             Self::Remotes(_) => lldp::REMOTE_COLUMNS.to_vec(),
             Self::RemoteAddresses(_) => vec![lldp::REM_MAN_ADDR_IF_SUBTYPE],
+            Self::RemotesV2(_) => lldp_v2::REMOTE_COLUMNS.to_vec(),
+            Self::RemoteAddressesV2(_) => vec![lldp_v2::REM_MAN_ADDR_IF_SUBTYPE],
+            Self::Cdp(_) => cdp::CACHE_COLUMNS.to_vec(),
+            Self::Aggregation(_) => lag::PORT_COLUMNS.to_vec(),
+            Self::Bridge(_) => bridge::PORT_COLUMNS.to_vec(),
+            Self::Parts(_) => entity::PHYSICAL_COLUMNS.to_vec(),
+            Self::PartAliases(_) => vec![entity::ALIAS_MAPPING_IDENTIFIER],
+            Self::Sensors(_) => sensors::COLUMNS.to_vec(),
+            Self::CiscoSensors(_) => sensors::CISCO_COLUMNS.to_vec(),
+            Self::CiscoThresholds(_) => sensors::CISCO_THRESHOLD_COLUMNS.to_vec(),
+            Self::AristaThresholds(_) => sensors::ARISTA_THRESHOLD_COLUMNS.to_vec(),
         }
     }
 
@@ -78,6 +113,47 @@ impl Table {
             }
             Self::LocalAddresses(addresses) => addresses.extend(lldp::local_address(&arcs(row))),
             Self::RemoteAddresses(addresses) => addresses.extend(lldp::remote_address(&arcs(row))),
+            Self::RemotesV2(rows) => {
+                let Some(index) = lldp_v2::index(&arcs(row)) else { return };
+                let kept = rows.entry(index).or_default();
+                values().for_each(|(at, _, value)| kept.learn(&lldp::REMOTE_COLUMNS[at], &value));
+            }
+            Self::RemoteAddressesV2(addresses) => addresses.extend(lldp_v2::remote_address(&arcs(row))),
+            Self::Cdp(rows) => {
+                let Some(index) = cdp::index(&arcs(row)) else { return };
+                let kept = rows.entry(index).or_default();
+                values().for_each(|(_, column, value)| kept.learn(column, &value));
+            }
+            Self::Aggregation(rows) => {
+                let Some(index) = index.single() else { return };
+                let kept = rows.entry(index).or_default();
+                values().for_each(|(_, column, value)| kept.learn(column, &value));
+            }
+            Self::Bridge(rows) => {
+                let Some(index) = index.single() else { return };
+                let kept = rows.entry(index).or_default();
+                values().for_each(|(_, column, value)| kept.learn(column, &value));
+            }
+            Self::Parts(parts) => {
+                let Some(index) = index.single() else { return };
+                values().for_each(|(_, column, value)| parts.learn(index, column, &value));
+            }
+            Self::PartAliases(parts) => {
+                let index = arcs(row);
+                values().for_each(|(_, _, value)| parts.learn_alias(&index, &value));
+            }
+            Self::Sensors(rows) | Self::CiscoSensors(rows) => {
+                let Some(index) = index.single() else { return };
+                values().for_each(|(at, _, value)| rows.learn(index, at, &value));
+            }
+            Self::CiscoThresholds(rows) => {
+                let index = arcs(row);
+                values().for_each(|(at, _, value)| rows.learn_cisco(&index, at, &value));
+            }
+            Self::AristaThresholds(rows) => {
+                let Some(index) = index.single() else { return };
+                values().for_each(|(at, _, value)| rows.learn_arista(index, at, &value));
+            }
         }
     }
 }
