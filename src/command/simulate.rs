@@ -11,7 +11,7 @@ use serde_json::json;
 use super::run::Signals;
 use super::{Format, complete};
 use crate::fabric::Secret;
-use crate::simulate::{AgentAddress, Agents, Fabric, Place, Plan, Simulation, Tree, read_recording};
+use crate::simulate::{AgentAddress, Agents, Fabric, Place, Plan, Tables, Simulation, Tree, read_recording};
 
 /// Options of `selvedge simulate`.
 #[derive(ClapArgs, Debug)]
@@ -34,6 +34,9 @@ pub struct Args {
     /// Serve every .snmprec file of this folder instead of a leaf-spine
     #[arg(long, value_name = "DIR", conflicts_with_all = ["spines", "leaves", "hosts", "load", "seed"])]
     recordings: Option<PathBuf>,
+    /// Tables that switches have beside the usual ones; may be given several times
+    #[arg(long, value_enum, value_name = "TABLE", conflicts_with = "recordings")]
+    table: Vec<TableName>,
     /// The first agent's address; the next has the address after it
     #[arg(long, default_value = "127.0.3.1")]
     address: Ipv4Addr,
@@ -49,6 +52,19 @@ pub struct Args {
     /// How the list of agents is printed
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+}
+
+/// A table that not every device has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum TableName {
+    /// The uplinks of each leaf are one aggregate
+    Aggregates,
+    /// Optics tell their light and temperature
+    Optics,
+    /// Spanning tree
+    SpanningTree,
+    /// CDP in place of LLDP
+    Cdp,
 }
 
 /// Serve until SIGINT or SIGTERM.
@@ -71,6 +87,12 @@ async fn serve(args: Args) -> Result<(), String> {
             hosts: args.hosts,
             load: f64::from(args.load) / 100.0,
             seed: args.seed,
+            tables: Tables {
+                aggregates: args.table.contains(&TableName::Aggregates),
+                optics: args.table.contains(&TableName::Optics),
+                spanning_tree: args.table.contains(&TableName::SpanningTree),
+                cdp: args.table.contains(&TableName::Cdp),
+            },
             ..Plan::default()
         };
         _simulation =

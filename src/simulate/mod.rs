@@ -18,9 +18,10 @@ mod port;
 mod recording;
 mod serve;
 mod switch;
+mod tables;
 mod tree;
 
-pub use fabric::{Cable, Fabric, Node, Plan};
+pub use fabric::{Cable, Fabric, Node, Plan, Tables};
 pub use port::Port;
 pub use recording::{Recording, RecordingError, parse as parse_recording, read as read_recording};
 pub use serve::{AgentAddress, Agents, Place, ServeError, Simulation};

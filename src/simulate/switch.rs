@@ -8,12 +8,15 @@ use std::sync::Arc;
 
 use super::fabric::{Fabric, Node};
 use super::port::Port;
+use super::tables;
 use super::tree::{Cell, Tree};
 use crate::fabric::Counter;
 use crate::snmp::{Oid, OidError};
 
 /// ifType ethernetCsmacd.
 const ETHERNET: i64 = 6;
+/// ifType ieee8023adLag.
+const LAG: i64 = 161;
 /// LldpChassisIdSubtype and LldpPortIdSubtype.
 const CHASSIS_MAC: i64 = 4;
 const PORT_MAC: i64 = 3;
@@ -28,12 +31,32 @@ pub(super) fn tree(fabric: &Fabric, number: usize, addresses: &[Ipv4Addr]) -> Re
     let node = &fabric.nodes()[number];
     let mut rows = Rows(Vec::new());
     system(&mut rows, fabric, node)?;
+    let tables = fabric.plan().tables;
     for port in &node.ports {
         interface(&mut rows, port)?;
-        lldp_local(&mut rows, node, port)?;
+        if !tables.cdp {
+            lldp_local(&mut rows, node, port)?;
+        }
     }
-    rows.add(&[1, 3, 6, 1, 2, 1, 2, 1], &[0], Cell::Integer(node.ports.len() as i64))?;
-    neighbors(&mut rows, fabric, number, addresses)?;
+    let mut interfaces = node.ports.len() as i64;
+    if tables.aggregates
+        && let Some(aggregate) = tables::aggregate(&mut rows, fabric, number)?
+    {
+        interface(&mut rows, &aggregate)?;
+        interfaces += 1;
+    }
+    if tables.optics {
+        tables::optics(&mut rows, node)?;
+    }
+    if tables.spanning_tree {
+        tables::spanning_tree(&mut rows, node)?;
+    }
+    rows.add(&[1, 3, 6, 1, 2, 1, 2, 1], &[0], Cell::Integer(interfaces))?;
+    if tables.cdp {
+        tables::cdp(&mut rows, fabric, number, addresses)?;
+    } else {
+        neighbors(&mut rows, fabric, number, addresses)?;
+    }
     if let Some(address) = addresses.get(number) {
         let octets = address.octets().map(u32::from);
         rows.add(&[1, 3, 6, 1, 2, 1, 4, 20, 1, 2], &octets, Cell::Integer(management_index(node)))?;
@@ -46,16 +69,16 @@ fn management_index(node: &Node) -> i64 {
     node.ports.len() as i64 + 1
 }
 
-struct Rows(Vec<(Oid, Cell)>);
+pub(super) struct Rows(Vec<(Oid, Cell)>);
 
 impl Rows {
-    fn add(&mut self, column: &[u32], index: &[u32], cell: Cell) -> Result<(), OidError> {
+    pub(super) fn add(&mut self, column: &[u32], index: &[u32], cell: Cell) -> Result<(), OidError> {
         self.0.push((Oid::from_arcs(&[column, index].concat())?, cell));
         Ok(())
     }
 }
 
-fn text(text: &str) -> Cell {
+pub(super) fn text(text: &str) -> Cell {
     Cell::Octets(text.as_bytes().into())
 }
 
@@ -78,7 +101,7 @@ fn interface(rows: &mut Rows, port: &Arc<Port>) -> Result<(), OidError> {
     let mut if_entry = |column: u32, cell| rows.add(&[1, 3, 6, 1, 2, 1, 2, 2, 1, column], &index, cell);
     if_entry(1, Cell::Integer(port.index.into()))?;
     if_entry(2, text(&port.name))?;
-    if_entry(3, Cell::Integer(ETHERNET))?;
+    if_entry(3, Cell::Integer(if port.name == tables::AGGREGATE { LAG } else { ETHERNET }))?;
     if_entry(4, Cell::Integer(9_216))?;
     if_entry(5, Cell::Gauge32(u32::try_from(port.speed_bps).unwrap_or(u32::MAX)))?;
     if_entry(6, Cell::Octets(port.mac.into()))?;

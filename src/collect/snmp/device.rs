@@ -153,6 +153,7 @@ impl Device {
     /// Nothing is sent before it runs. `nth` spreads the polls of devices over the interval.
     pub(super) fn new(shared: Arc<Shared>, door: Arc<Door>, nth: u64, target: Target, access: Access) -> Self {
         let id = shared.names().provisional(&target.address);
+        let slow = Slow::new(target.interval);
         Self {
             shared,
             door,
@@ -189,7 +190,7 @@ impl Device {
             walk: None,
             queue: VecDeque::new(),
             remotes: BTreeMap::new(),
-            slow: Slow::default(),
+            slow,
         }
     }
 

@@ -46,11 +46,12 @@ const FAMILIES: [Family; 5] =
     [Family::Cdp, Family::NeighborsV2, Family::Aggregation, Family::SpanningTree, Family::Optics];
 
 impl Family {
-    fn every(self) -> Duration {
-        Duration::from_secs(match self {
-            Self::Aggregation | Self::NeighborsV2 | Self::Cdp => 30,
-            Self::SpanningTree | Self::Optics => 60,
-        })
+    /// How often it is read on a device that has it, where a minute would be slow for counters too.
+    fn every(self, usual: Duration) -> Duration {
+        match self {
+            Self::Aggregation | Self::NeighborsV2 | Self::Cdp => usual,
+            Self::SpanningTree | Self::Optics => usual * 2,
+        }
     }
 
     /// Its first table.
@@ -107,8 +108,8 @@ struct Schedule {
 }
 
 /// The slow tables of one device, and what was read of them.
-#[derive(Default)]
 pub struct Slow {
+    usual: Duration,
     schedules: [Schedule; FAMILIES.len()],
     under_way: Option<(usize, VecDeque<Ask>)>,
     /// Whom it hears, by the protocol that tells; none before LLDP-MIB was read.
@@ -127,7 +128,38 @@ pub struct Slow {
     pub unusable: usize,
 }
 
+impl Default for Slow {
+    fn default() -> Self {
+        Self {
+            usual: Self::usual(Duration::from_secs(10)),
+            schedules: Default::default(),
+            under_way: None,
+            lldp: None,
+            lldp_v2: Vec::new(),
+            cdp: Vec::new(),
+            remotes_v2: BTreeMap::new(),
+            aggregation: lag::PortRows::new(),
+            suspect: false,
+            sensors: SensorRows::default(),
+            thresholds: ThresholdRows::default(),
+            parts: Parts::default(),
+            parts_due: Timestamp::default(),
+            unusable: 0,
+        }
+    }
+}
+
 impl Slow {
+    /// Of a device whose counters are read this often.
+    pub fn new(interval: Duration) -> Self {
+        Self { usual: Self::usual(interval), ..Self::default() }
+    }
+
+    /// Every third time that counters are read, but not more often than agents renew what they show, nor less than once a minute.
+    fn usual(interval: Duration) -> Duration {
+        (interval * 3).clamp(Duration::from_secs(5), Duration::from_secs(60))
+    }
+
     /// When something is to be asked.
     pub fn due(&self) -> Timestamp {
         if self.under_way.is_some() {
@@ -173,7 +205,7 @@ impl Slow {
     pub fn failed(&mut self, now: Timestamp) {
         if let Some((at, _)) = self.under_way.take() {
             let schedule = &mut self.schedules[at];
-            schedule.due = now + if schedule.present { FAMILIES[at].every() } else { RARELY };
+            schedule.due = now + if schedule.present { FAMILIES[at].every(self.usual) } else { RARELY };
         }
     }
 
@@ -282,7 +314,7 @@ impl Slow {
             if queue.is_empty() {
                 let schedule = &mut self.schedules[*at];
                 schedule.present = present;
-                schedule.due = soon.unwrap_or(now + if present { FAMILIES[*at].every() } else { RARELY });
+                schedule.due = soon.unwrap_or(now + if present { FAMILIES[*at].every(self.usual) } else { RARELY });
                 self.under_way = None;
             }
         }
@@ -293,6 +325,15 @@ impl Slow {
     pub fn heard(&mut self, lldp: Vec<Neighbor>) -> Vec<Neighbor> {
         self.lldp = Some(lldp);
         self.joined()
+    }
+
+    /// Everybody who is heard, with the protocol that tells.
+    pub fn heard_by(&self) -> Vec<(&'static str, Neighbor)> {
+        let (lldp, v2) = (self.lldp.as_deref().unwrap_or_default(), &self.lldp_v2);
+        let protocol = |neighbor: &Neighbor| {
+            if lldp.contains(neighbor) || v2.contains(neighbor) { "LLDP" } else { "CDP" }
+        };
+        self.joined().into_iter().map(|neighbor| (protocol(&neighbor), neighbor)).collect()
     }
 
     fn heard_v2(&mut self, neighbors: Vec<Neighbor>) -> Option<Reading> {
