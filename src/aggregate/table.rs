@@ -97,9 +97,9 @@ impl Table {
                 None => Work::add(&directory.work.strangers, 1),
             },
             Reading::Neighbors(_) => changes.neighbors = true,
+            Reading::Aggregations(members) => device.aggregate(members, &self.settings),
             Reading::Unreachable(_)
             | Reading::Retired
-            | Reading::Aggregations(_)
             | Reading::SpanningTree(_)
             | Reading::Sensors(_)
             | Reading::NextHops(_)
@@ -178,6 +178,7 @@ impl Table {
                     row.set_speed(&device.roster.cells[index], speed);
                 }
             }
+            device.add_up(&self.settings);
         }
     }
 

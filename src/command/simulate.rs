@@ -11,7 +11,7 @@ use serde_json::json;
 use super::run::Signals;
 use super::{Format, complete};
 use crate::fabric::Secret;
-use crate::simulate::{AgentAddress, Agents, Fabric, Place, Plan, Tables, Simulation, Tree, read_recording};
+use crate::simulate::{AgentAddress, Agents, Fabric, Place, Plan, Simulation, Tables, Tree, read_recording};
 
 /// Options of `selvedge simulate`.
 #[derive(ClapArgs, Debug)]

@@ -242,3 +242,132 @@ fn finding(
         keep_firing_for: settings.keep_firing_for,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::fabric::{AdminStatus, InterfaceInfo, OperStatus};
+
+    fn at(secs: i64) -> Timestamp {
+        Timestamp::from_secs(1_795_498_200 + secs)
+    }
+
+    fn port(oper_status: OperStatus) -> InterfaceState {
+        InterfaceState {
+            id: InterfaceId::new("leaf1", "Ethernet4"),
+            info: Arc::new(InterfaceInfo::default()),
+            speed_bps: None,
+            speed_source: None,
+            oper_status,
+            admin_status: AdminStatus::Up,
+            oper_changed_at: None,
+            seen_up: true,
+            polled_at: None,
+            counters: Default::default(),
+            rates: Default::default(),
+            utilization_in: Default::default(),
+            utilization_out: Default::default(),
+        }
+    }
+
+    const OWN: Limits = Limits {
+        low_critical: Some(-14.0),
+        low_warning: Some(-11.0),
+        high_warning: Some(0.0),
+        high_critical: Some(2.0),
+    };
+
+    fn sensor(quantity: Quantity, value: Option<f64>, limits: Limits) -> Sensor {
+        Sensor { if_name: "Ethernet4".into(), name: "lane 1".into(), quantity, value, limits }
+    }
+
+    fn told(memory: &mut Memory, status: OperStatus, sensors: &[Sensor]) -> Vec<(Option<Direction>, &'static str)> {
+        let sensors: Vec<&Sensor> = sensors.iter().collect();
+        let mut told = Vec::new();
+        look(&Settings::default(), at(0), &port(status), &sensors, memory, |key, verdict| {
+            told.push((
+                key.direction,
+                match verdict {
+                    Verdict::Present(finding) => finding.severity.as_str(),
+                    Verdict::Absent => "over",
+                    Verdict::Unknown(_) => "unknown",
+                },
+            ));
+        });
+        told
+    }
+
+    /// How one sensor is told as its value goes through these, one after the other.
+    fn course(quantity: Quantity, limits: Limits, values: &[f64]) -> Vec<&'static str> {
+        let mut memory = Memory::default();
+        let step = |value: &f64| {
+            let told = told(&mut memory, OperStatus::Up, &[sensor(quantity, Some(*value), limits)]);
+            told.first().map_or("calm", |(_, word)| word)
+        };
+        values.iter().map(step).collect()
+    }
+
+    #[test]
+    fn each_threshold_with_its_band() {
+        assert_eq!(
+            course(Quantity::ReceivedPower, OWN, &[-5.0, -11.0, -11.1, -10.8, -14.1, -13.6, -13.4, -10.5, -5.0]),
+            ["calm", "calm", "warning", "warning", "critical", "critical", "warning", "over", "calm"]
+        );
+        assert_eq!(
+            course(Quantity::ReceivedPower, OWN, &[0.1, -0.4, -0.5, 2.1, 1.6, 1.4]),
+            ["warning", "warning", "over", "critical", "critical", "warning"]
+        );
+        let none = Limits::default();
+        assert_eq!(
+            course(Quantity::ReceivedPower, none, &[-18.9, -19.1, -24.1, 6.0]),
+            ["calm", "warning", "critical", "over"]
+        );
+        assert_eq!(
+            course(Quantity::Temperature, none, &[69.0, 71.0, 76.0, 60.0]),
+            ["calm", "warning", "critical", "over"]
+        );
+        assert_eq!(course(Quantity::BiasCurrent, none, &[500.0]), ["calm"], "nobody says what is too much");
+    }
+
+    #[test]
+    fn directions_are_told_apart_and_the_worst_lane_counts() {
+        let mut memory = Memory::default();
+        let lanes = [
+            sensor(Quantity::ReceivedPower, Some(-12.0), OWN),
+            sensor(Quantity::ReceivedPower, Some(-15.0), OWN),
+            sensor(Quantity::TransmittedPower, Some(-12.0), OWN),
+            sensor(Quantity::Temperature, Some(40.0), Limits::default()),
+        ];
+        let (received, sent) = (Some(Direction::In), Some(Direction::Out));
+        assert_eq!(told(&mut memory, OperStatus::Up, &lanes), [(received, "critical"), (sent, "warning")]);
+        assert_eq!(memory.told().collect::<Vec<_>>(), [received, sent]);
+        // No light while the port is down says nothing, and nothing is over for that.
+        assert_eq!(told(&mut memory, OperStatus::Down, &lanes), [(received, "unknown"), (sent, "unknown")]);
+        assert_eq!(told(&mut memory, OperStatus::Up, &[]), [(received, "unknown"), (sent, "unknown")]);
+        assert_eq!(told(&mut Memory::default(), OperStatus::Down, &lanes), []);
+        let fine = sensor(Quantity::ReceivedPower, Some(-5.0), OWN);
+        assert_eq!(told(&mut memory, OperStatus::Up, &[fine]), [(received, "over"), (sent, "unknown")]);
+    }
+
+    #[test]
+    fn the_words_have_numbers_and_say_what_to_do() {
+        let sensor = sensor(Quantity::ReceivedPower, Some(-15.0), OWN);
+        let mut evidence = None;
+        let tell = |_, verdict| {
+            if let Verdict::Present(finding) = verdict {
+                evidence = Some(finding.evidence);
+            }
+        };
+        look(&Settings::default(), at(0), &port(OperStatus::Up), &[&sensor], &mut Memory::default(), tell);
+        let evidence = evidence.expect("it is out of range");
+        assert_eq!(evidence.summary, "Optic of leaf1:Ethernet4: received power is low, -15.00 dBm");
+        assert_eq!(
+            evidence.evidence,
+            "received power -15.00 dBm (sensor \"lane 1\") is below -14.00 dBm, the device's own threshold for critical, \
+             since 2026-11-24T05:30:00.000Z; ifOperStatus up."
+        );
+        assert!(evidence.action.contains("Clean and check the fibre"), "{}", evidence.action);
+    }
+}

@@ -157,7 +157,8 @@ fn finding(settings: &Settings, now: Timestamp, report: &GroupReport, kind: Find
     }));
     let stands_by = |id: &LinkId| report.members.iter().any(|link| link.id == *id && link.stands_by);
     let left = |id: &LinkId| if stands_by(id) { format!("{id} (stands by)") } else { id.to_string() };
-    let left = if works == 0 { String::new() } else { format!("; left: {}", phrase::list(state.working.iter().map(left))) };
+    let left =
+        if works == 0 { String::new() } else { format!("; left: {}", phrase::list(state.working.iter().map(left))) };
     let unknown = match state.unknown.as_slice() {
         [] => String::new(),
         unknown => format!("; unknown: {}", phrase::list(unknown)),

@@ -166,6 +166,7 @@ fn evidence(settings: &Settings, now: Timestamp, flow: &Flow<'_>, live: Live) ->
     let assumed = match read.speed_source {
         Some(SpeedSource::Assumed) => " (assumed: the device does not say how fast it is)",
         Some(SpeedSource::Declared) => " (declared)",
+        Some(SpeedSource::Members) => " (the ports that carry their share, together)",
         _ => "",
     };
     let (verb, preposition) = match direction {

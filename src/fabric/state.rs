@@ -40,6 +40,8 @@ pub enum SpeedSource {
     Stated,
     /// The operator, in `[[interface]]`.
     Declared,
+    /// The ports of an aggregate that carry their share, together.
+    Members,
     /// Nobody: it is Ethernet, up, and taken for `[interfaces] default_speed`.
     Assumed,
 }

@@ -143,7 +143,8 @@ pub fn neighbors(rows: &CacheRows, inventory: &[Arc<InterfaceInfo>]) -> (Vec<Nei
     let mut unusable = 0;
     let mut neighbors = Vec::new();
     for ((if_index, _), row) in rows {
-        let Some(local) = names.get(if_index).filter(|_| !row.device_id.is_empty() && !row.device_port.is_empty()) else {
+        let Some(local) = names.get(if_index).filter(|_| !row.device_id.is_empty() && !row.device_port.is_empty())
+        else {
             unusable += 1;
             continue;
         };
@@ -244,7 +245,8 @@ mod tests {
     #[test]
     fn the_address_for_management_comes_first() {
         let management = "1.3.6.1.4.1.9.9.23.1.2.1.1.19.1.1|2|1\n1.3.6.1.4.1.9.9.23.1.2.1.1.20.1.1|4x|0a6300fe\n";
-        let text = row("1.1", "spine1", "Eth1/1", "c0000201", management) + &row("2.1", "spine1", "Eth1/2", "c0000202", "");
+        let text =
+            row("1.1", "spine1", "Eth1/1", "c0000201", management) + &row("2.1", "spine1", "Eth1/2", "c0000202", "");
         let devices = devices_heard(&rows(&text));
         assert_eq!(devices.len(), 1);
         let addresses: Vec<String> = devices[0].addresses.iter().map(ToString::to_string).collect();

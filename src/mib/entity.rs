@@ -174,8 +174,12 @@ mod tests {
 
     #[test]
     fn a_part_is_found_by_its_words_and_by_what_it_lies_in() {
-        let inventory =
-            [port("Et1", "Ethernet1", 1), port("Et1/1", "Ethernet1/1", 2), port("2", "", 3), port("Et4", "Ethernet4", 4)];
+        let inventory = [
+            port("Et1", "Ethernet1", 1),
+            port("Et1/1", "Ethernet1/1", 2),
+            port("2", "", 3),
+            port("Et4", "Ethernet4", 4),
+        ];
         let interfaces = Interfaces::new(&inventory);
         let parts = parts(
             &[

@@ -122,13 +122,7 @@ mod tests {
 
     fn row(port: u32, selected: u32, attached: u32, actor: &str, partner: &str) -> String {
         let at = |column: u32| format!("1.2.840.10006.300.43.1.2.1.1.{column}.{port}");
-        format!(
-            "{}|2|{selected}\n{}|2|{attached}\n{}|4x|{actor}\n{}|4x|{partner}\n",
-            at(12),
-            at(13),
-            at(21),
-            at(23)
-        )
+        format!("{}|2|{selected}\n{}|2|{attached}\n{}|4x|{actor}\n{}|4x|{partner}\n", at(12), at(13), at(21), at(23))
     }
 
     #[test]
@@ -148,7 +142,8 @@ mod tests {
 
     #[test]
     fn a_device_that_tells_the_selected_aggregate_alone() {
-        let text = INTERFACES.to_owned() + "1.2.840.10006.300.43.1.2.1.1.12.1|2|100\n1.2.840.10006.300.43.1.2.1.1.12.2|2|0\n";
+        let text =
+            INTERFACES.to_owned() + "1.2.840.10006.300.43.1.2.1.1.12.1|2|100\n1.2.840.10006.300.43.1.2.1.1.12.2|2|0\n";
         let (members, _) = read(&text);
         assert_eq!(members.len(), 1);
         assert_eq!((members[0].attached, members[0].actor, members[0].partner), (None, None, None));

@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::lldp::{LocalPorts, RemoteIndex, address_of};
 use super::Column;
+use super::lldp::{LocalPorts, RemoteIndex, address_of};
 use crate::fabric::{InterfaceInfo, ManagementAddress};
 
 macro_rules! columns {
@@ -42,9 +42,7 @@ pub const REMOTE_COLUMNS: [Column; 6] =
 pub fn index(arcs: &[u32]) -> Option<RemoteIndex> {
     match *arcs {
         // Group addresses are few (IEEE 802.1AB has three): together with the row's number they tell rows apart.
-        [time_mark, port, address, row] => {
-            Some(RemoteIndex { time_mark, port, row: row ^ address.rotate_left(24) })
-        }
+        [time_mark, port, address, row] => Some(RemoteIndex { time_mark, port, row: row ^ address.rotate_left(24) }),
         _ => None,
     }
 }
@@ -87,7 +85,10 @@ mod tests {
         let (neighbors, unusable) = lldp::neighbors(&rows, &addresses, &local_ports(&inventory));
         assert_eq!((neighbors.len(), unusable), (1, 0));
         let one = &neighbors[0];
-        assert_eq!((&*one.local, one.sys_name.as_str(), one.port_id.value.as_slice()), ("ethernet1/12", "core1", &b"10GE2/4/0/7"[..]));
+        assert_eq!(
+            (&*one.local, one.sys_name.as_str(), one.port_id.value.as_slice()),
+            ("ethernet1/12", "core1", &b"10GE2/4/0/7"[..])
+        );
         assert_eq!(one.management_addresses, ["10.99.0.9".parse::<std::net::IpAddr>().unwrap()]);
     }
 

@@ -12,6 +12,8 @@
 //! | [`bridge`] | BRIDGE-MIB, RFC 4188 | which ports spanning tree blocks |
 //! | [`entity`] | ENTITY-MIB, RFC 6933 | which part is which interface |
 //! | [`sensors`] | ENTITY-SENSOR-MIB, RFC 3433 | power, current and temperature of optics |
+//! | [`routes`] | IP-FORWARD-MIB, RFC 4292 | the next hops of the default routes |
+//! | [`gateways`] | VRRP-MIB, RFC 2787 and 6527, CISCO-HSRP-MIB | which addresses routers share |
 //! | [`ip`] | IP-MIB, RFC 4293 | which interface carries the address we poll |
 //!
 //! [`plan`] chooses, per device and interface, which of these objects a counter poll reads, and reads
@@ -24,12 +26,14 @@ pub mod bridge;
 pub mod cdp;
 pub mod entity;
 pub mod ether_like;
+pub mod gateways;
 pub mod interfaces;
 pub mod ip;
 pub mod lag;
 pub mod lldp;
 pub mod lldp_v2;
 pub mod plan;
+pub mod routes;
 pub mod sensors;
 pub mod system;
 pub mod value;

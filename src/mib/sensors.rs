@@ -248,7 +248,9 @@ pub fn sensors(
             })
         })
         .collect();
-    sensors.sort_by(|one, other| (&one.if_name, one.quantity, &one.name).cmp(&(&other.if_name, other.quantity, &other.name)));
+    sensors.sort_by(|one, other| {
+        (&one.if_name, one.quantity, &one.name).cmp(&(&other.if_name, other.quantity, &other.name))
+    });
     sensors
 }
 

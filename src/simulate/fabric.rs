@@ -56,7 +56,15 @@ pub struct Tables {
 
 impl Default for Plan {
     fn default() -> Self {
-        Self { spines: 2, leaves: 4, hosts: 4, speed_bps: 10_000_000_000, load: 0.3, seed: 1, tables: Tables::default() }
+        Self {
+            spines: 2,
+            leaves: 4,
+            hosts: 4,
+            speed_bps: 10_000_000_000,
+            load: 0.3,
+            seed: 1,
+            tables: Tables::default(),
+        }
     }
 }
 

@@ -342,9 +342,7 @@ fn lacp_fault(member: &AggregationMember) -> Option<&'static str> {
     let (actor, partner) = (spoken(member.actor), spoken(member.partner));
     let distributes = |state: LacpState| state.has(LacpState::DISTRIBUTING);
     match (actor, partner) {
-        (Some(actor), _) if !distributes(actor) && actor.has_lost_partner() => {
-            Some("not distributing: partner lost")
-        }
+        (Some(actor), _) if !distributes(actor) && actor.has_lost_partner() => Some("not distributing: partner lost"),
         _ if member.attached == Some(false) => Some("not attached to its aggregate"),
         (Some(actor), _) if !distributes(actor) && !actor.has(LacpState::SYNCHRONIZATION) => {
             Some("not distributing: out of synchronization with its aggregate")

@@ -133,8 +133,12 @@ pub(super) fn join_bundles<'a>(
         // A port of an aggregate whose ends do not agree is told by the first.
         group.told.retain(|id| in_lags.insert(id.clone()));
     }
-    let lag_of: HashMap<&LinkId, usize> =
-        found.iter().enumerate().filter(|(_, group)| group.kind == GroupKind::Lag).flat_map(|(at, lag)| lag.told.iter().map(move |id| (id, at))).collect();
+    let lag_of: HashMap<&LinkId, usize> = found
+        .iter()
+        .enumerate()
+        .filter(|(_, group)| group.kind == GroupKind::Lag)
+        .flat_map(|(at, lag)| lag.told.iter().map(move |id| (id, at)))
+        .collect();
     groups.retain(|_, group| {
         let mut lags = group.planned.iter().map(|id| lag_of.get(id));
         let first = lags.next().flatten();

@@ -350,7 +350,11 @@ impl Topology {
             })
             .collect();
         devices.sort_by(|one, other| one.id.cmp(&other.id));
-        Memory { links: self.links.iter().filter_map(RememberedLink::of).collect(), devices, parts: self.bundles.memory() }
+        Memory {
+            links: self.links.iter().filter_map(RememberedLink::of).collect(),
+            devices,
+            parts: self.bundles.memory(),
+        }
     }
 
     /// The states of all links and groups, both sorted.
@@ -390,9 +394,8 @@ impl Topology {
     fn report(&self, link: &Link, view: View<'_>) -> LinkReport {
         let mut report = state::link_report(link, self.groups_of(&link.id), view);
         let blocked = |end: &InterfaceId| {
-            let blocks = |port: &InterfaceId| {
-                self.blocked.get(&port.device).is_some_and(|ports| ports.contains(&port.if_name))
-            };
+            let blocks =
+                |port: &InterfaceId| self.blocked.get(&port.device).is_some_and(|ports| ports.contains(&port.if_name));
             // Spanning tree knows an aggregate and not its ports.
             !self.blocked.is_empty() && (blocks(end) || self.bundles.lag_of(end).is_some_and(blocks))
         };
@@ -424,7 +427,8 @@ impl Topology {
             });
             let Some(mut state) = link.map(|link| self.report(&link, view).state) else { continue };
             // What was told before its device fell silent says nothing of now.
-            let answers = |device: &DeviceId| (view.device)(device).is_some_and(|device| device.health == DeviceHealth::Ok);
+            let answers =
+                |device: &DeviceId| (view.device)(device).is_some_and(|device| device.health == DeviceHealth::Ok);
             let spoken = parts().filter(|(_, _, part)| answers(&part.port.device));
             let spoken: Vec<_> =
                 spoken.filter_map(|(_, key, part)| Some((part, self.bundles.part(key, part)?))).collect();
@@ -437,7 +441,10 @@ impl Topology {
                     state.health = LinkHealth::Down;
                     reasons.push((id.clone(), fault.reason));
                 }
-                None if state.health == LinkHealth::Unknown && !spoken.is_empty() && spoken.len() == parts().count() => {
+                None if state.health == LinkHealth::Unknown
+                    && !spoken.is_empty()
+                    && spoken.len() == parts().count() =>
+                {
                     state.health = LinkHealth::Up;
                     state.since = spoken.iter().map(|(_, part)| part.known_since).max().unwrap_or(state.since);
                 }
@@ -445,7 +452,8 @@ impl Topology {
             }
             members.push(state);
         }
-        let health = |id: &LinkId| members.iter().find(|link| link.id == *id).map(|link| link.health).unwrap_or_default();
+        let health =
+            |id: &LinkId| members.iter().find(|link| link.id == *id).map(|link| link.health).unwrap_or_default();
         (GroupState { reasons, ..state::group_state(group, health) }, members, own)
     }
 

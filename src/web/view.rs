@@ -10,8 +10,8 @@ use serde::Serialize;
 use crate::alert::{Alert, AlertView};
 use crate::fabric::{
     AdminStatus, Counter, DeviceHealth, DeviceState, EndState, FindingKey, GroupKind, GroupState, InterfaceState,
-    Labels, Limits, LinkHealth, LinkId, LinkState, OperStatus, Quantity, Rate, Rates, SensorState, Snapshot, SpeedSource,
-    Subject, Timestamp, Unknown, UnreachableReason,
+    Labels, Limits, LinkHealth, LinkId, LinkState, OperStatus, Quantity, Rate, Rates, SensorState, Snapshot,
+    SpeedSource, Subject, Timestamp, Unknown, UnreachableReason,
 };
 
 /// One element of `/api/devices`.

@@ -265,7 +265,11 @@ impl Hearing {
 
     async fn by_lldp_v2(reader: &mut Reader<'_, '_>) -> Result<Vec<lldp::HeardDevice>, RequestError> {
         let table = reader.read("neighbours (LLDP-V2)", Table::RemotesV2(BTreeMap::new())).await?;
-        let Some(Table::RemotesV2(remotes)) = table.filter(|table| !matches!(table, Table::RemotesV2(rows) if rows.is_empty())) else { return Ok(Vec::new()) };
+        let Some(Table::RemotesV2(remotes)) =
+            table.filter(|table| !matches!(table, Table::RemotesV2(rows) if rows.is_empty()))
+        else {
+            return Ok(Vec::new());
+        };
         let table = reader.read("neighbours' addresses", Table::RemoteAddressesV2(Vec::new())).await?;
         let addresses = if let Some(Table::RemoteAddressesV2(addresses)) = table { addresses } else { Vec::new() };
         Ok(lldp::devices_heard(&remotes, &addresses))

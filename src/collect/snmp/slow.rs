@@ -1,5 +1,5 @@
-//! The tables that are read far less often than counters: who is heard by other protocols than LLDP-MIB's, aggregates, spanning
-//! tree, optics.
+//! The tables that are read far less often than counters: who is heard by other protocols than LLDP-MIB's, aggregates, gateways,
+//! spanning tree, default routes, optics.
 //!
 //! ```text
 //!            due          table by table            whole
@@ -21,7 +21,9 @@ use std::time::Duration;
 use super::walks::Table;
 use crate::fabric::{InterfaceInfo, Neighbor, Reading, Timestamp};
 use crate::mib::entity::Parts;
+use crate::mib::gateways::{self, GatewayRows};
 use crate::mib::lldp::{RemoteIndex, RemoteRow};
+use crate::mib::routes::{self, RouteRows};
 use crate::mib::sensors::{SensorRows, ThresholdRows};
 use crate::mib::{bridge, cdp, lag, lldp, lldp_v2, sensors};
 
@@ -40,17 +42,26 @@ enum Family {
     Cdp,
     SpanningTree,
     Optics,
+    Gateways,
+    Routes,
 }
 
-const FAMILIES: [Family; 5] =
-    [Family::Cdp, Family::NeighborsV2, Family::Aggregation, Family::SpanningTree, Family::Optics];
+const FAMILIES: [Family; 7] = [
+    Family::Cdp,
+    Family::NeighborsV2,
+    Family::Aggregation,
+    Family::Gateways,
+    Family::SpanningTree,
+    Family::Routes,
+    Family::Optics,
+];
 
 impl Family {
     /// How often it is read on a device that has it, where a minute would be slow for counters too.
     fn every(self, usual: Duration) -> Duration {
         match self {
-            Self::Aggregation | Self::NeighborsV2 | Self::Cdp => usual,
-            Self::SpanningTree | Self::Optics => usual * 2,
+            Self::Aggregation | Self::NeighborsV2 | Self::Cdp | Self::Gateways => usual,
+            Self::SpanningTree | Self::Optics | Self::Routes => usual * 2,
         }
     }
 
@@ -62,6 +73,8 @@ impl Family {
             Self::Cdp => Ask::Cdp,
             Self::SpanningTree => Ask::Bridge,
             Self::Optics => Ask::CiscoSensors,
+            Self::Gateways => Ask::Vrrp,
+            Self::Routes => Ask::InetRoutesV4,
         }
     }
 }
@@ -80,6 +93,14 @@ enum Ask {
     AristaThresholds,
     Parts,
     PartAliases,
+    Vrrp,
+    VrrpAddresses,
+    VrrpV3,
+    VrrpV3Addresses,
+    Hsrp,
+    InetRoutesV4,
+    InetRoutesV6,
+    CidrRoutes,
 }
 
 impl Ask {
@@ -96,6 +117,14 @@ impl Ask {
             Self::AristaThresholds => Table::AristaThresholds(ThresholdRows::default()),
             Self::Parts => Table::Parts(Parts::default()),
             Self::PartAliases => Table::PartAliases(Parts::default()),
+            Self::Vrrp => Table::Vrrp(GatewayRows::default()),
+            Self::VrrpAddresses => Table::VrrpAddresses(GatewayRows::default()),
+            Self::VrrpV3 => Table::VrrpV3(GatewayRows::default()),
+            Self::VrrpV3Addresses => Table::VrrpV3Addresses(GatewayRows::default()),
+            Self::Hsrp => Table::Hsrp(GatewayRows::default()),
+            Self::InetRoutesV4 => Table::InetRoutesV4(RouteRows::default()),
+            Self::InetRoutesV6 => Table::InetRoutesV6(RouteRows::default()),
+            Self::CidrRoutes => Table::CidrRoutes(RouteRows::default()),
         }
     }
 }
@@ -124,6 +153,8 @@ pub struct Slow {
     thresholds: ThresholdRows,
     parts: Parts,
     parts_due: Timestamp,
+    gateways: GatewayRows,
+    routes: RouteRows,
     /// Rows that could not be used.
     pub unusable: usize,
 }
@@ -144,6 +175,8 @@ impl Default for Slow {
             thresholds: ThresholdRows::default(),
             parts: Parts::default(),
             parts_due: Timestamp::default(),
+            gateways: GatewayRows::default(),
+            routes: RouteRows::default(),
             unusable: 0,
         }
     }
@@ -171,7 +204,9 @@ impl Slow {
     /// Something happened at a port: what the device has of aggregates and spanning tree is read again soon.
     pub fn hurry(&mut self, now: Timestamp) {
         for (schedule, family) in self.schedules.iter_mut().zip(FAMILIES) {
-            if schedule.present && matches!(family, Family::Aggregation | Family::SpanningTree) {
+            let at_ports =
+                matches!(family, Family::Aggregation | Family::SpanningTree | Family::Gateways | Family::Routes);
+            if schedule.present && at_ports {
                 schedule.due = schedule.due.min(now + Duration::from_secs(1));
             }
         }
@@ -306,6 +341,50 @@ impl Slow {
                 self.parts_due = now + PARTS_EVERY;
                 self.optics(inventory)
             }
+            Table::Vrrp(rows) => {
+                // Addresses are asked for only where there is something to have them.
+                next.extend((!rows.is_empty()).then_some(Ask::VrrpAddresses));
+                next.push(Ask::VrrpV3);
+                self.gateways = rows;
+                None
+            }
+            Table::VrrpV3(rows) => {
+                next.extend((!rows.is_empty()).then_some(Ask::VrrpV3Addresses));
+                next.push(Ask::Hsrp);
+                self.gateways.join(rows);
+                None
+            }
+            Table::VrrpAddresses(rows) | Table::VrrpV3Addresses(rows) => {
+                self.gateways.join(rows);
+                None
+            }
+            Table::Hsrp(rows) => {
+                self.gateways.join(rows);
+                let rows = std::mem::take(&mut self.gateways);
+                let (gateways, unusable) = gateways::gateways(&rows, inventory);
+                self.unusable += unusable;
+                present = !rows.is_empty();
+                (present || self.was_present()).then_some(Reading::Gateways(gateways))
+            }
+            Table::InetRoutesV4(rows) => {
+                self.routes = rows;
+                next.push(Ask::InetRoutesV6);
+                None
+            }
+            Table::InetRoutesV6(rows) => {
+                self.routes.join(rows);
+                if self.routes.is_empty() {
+                    next.push(Ask::CidrRoutes);
+                    None
+                } else {
+                    self.ways(inventory)
+                }
+            }
+            Table::CidrRoutes(rows) => {
+                present = !rows.is_empty();
+                self.routes = rows;
+                (present || self.was_present()).then(|| self.ways(inventory)).flatten()
+            }
             // The others are read by those who poll.
             _ => None,
         };
@@ -348,6 +427,10 @@ impl Slow {
 
     fn optics(&self, inventory: &[Arc<InterfaceInfo>]) -> Option<Reading> {
         Some(Reading::Sensors(sensors::sensors(&self.sensors, &self.thresholds, &self.parts, inventory)))
+    }
+
+    fn ways(&self, inventory: &[Arc<InterfaceInfo>]) -> Option<Reading> {
+        Some(Reading::NextHops(routes::next_hops(&self.routes, inventory)))
     }
 
     fn was_present(&self) -> bool {

@@ -9,10 +9,12 @@ use super::client::Client;
 use super::stats::{Stats, add};
 use crate::fabric::{CounterWidth, ManagementAddress};
 use crate::mib::entity::{self, Parts};
-use crate::mib::sensors::{self, SensorRows, ThresholdRows};
-use crate::mib::{Column, bridge, cdp, lag, lldp_v2};
+use crate::mib::gateways::{self, GatewayRows};
 use crate::mib::interfaces::{INVENTORY, InterfaceRows, PAIRS};
 use crate::mib::lldp::{self, LocalPort, RemoteIndex, RemoteRow};
+use crate::mib::routes::{self, RouteRows};
+use crate::mib::sensors::{self, SensorRows, ThresholdRows};
+use crate::mib::{Column, bridge, cdp, lag, lldp_v2};
 use crate::snmp::table::{ColumnEnd, WalkEnd};
 use crate::snmp::{Limits, Pace, Progress, Row, TablePlan, TableWalk};
 
@@ -54,6 +56,22 @@ pub enum Table {
     CiscoThresholds(ThresholdRows),
     /// aristaEntSensorThresholdTable.
     AristaThresholds(ThresholdRows),
+    /// vrrpOperTable.
+    Vrrp(GatewayRows),
+    /// vrrpAssoIpAddrTable.
+    VrrpAddresses(GatewayRows),
+    /// vrrpv3OperationsTable.
+    VrrpV3(GatewayRows),
+    /// vrrpv3AssociatedIpAddrTable.
+    VrrpV3Addresses(GatewayRows),
+    /// cHsrpGrpTable.
+    Hsrp(GatewayRows),
+    /// The default routes in inetCidrRouteTable, IPv4.
+    InetRoutesV4(RouteRows),
+    /// The same, IPv6.
+    InetRoutesV6(RouteRows),
+    /// The default routes in ipCidrRouteTable.
+    CidrRoutes(RouteRows),
 }
 
 impl Table {
@@ -83,6 +101,14 @@ impl Table {
             Self::CiscoSensors(_) => sensors::CISCO_COLUMNS.to_vec(),
             Self::CiscoThresholds(_) => sensors::CISCO_THRESHOLD_COLUMNS.to_vec(),
             Self::AristaThresholds(_) => sensors::ARISTA_THRESHOLD_COLUMNS.to_vec(),
+            Self::Vrrp(_) => vec![gateways::VRRP_OPER_STATE],
+            Self::VrrpAddresses(_) => vec![gateways::VRRP_ASSO_IP_ADDR_ROW_STATUS],
+            Self::VrrpV3(_) => vec![gateways::VRRPV3_OPERATIONS_STATUS],
+            Self::VrrpV3Addresses(_) => vec![gateways::VRRPV3_ASSOCIATED_IP_ADDR_ROW_STATUS],
+            Self::Hsrp(_) => gateways::HSRP_COLUMNS.to_vec(),
+            Self::InetRoutesV4(_) => routes::INET_DEFAULT_V4.to_vec(),
+            Self::InetRoutesV6(_) => routes::INET_DEFAULT_V6.to_vec(),
+            Self::CidrRoutes(_) => routes::CIDR_DEFAULT.to_vec(),
         }
     }
 
@@ -153,6 +179,23 @@ impl Table {
             Self::AristaThresholds(rows) => {
                 let Some(index) = index.single() else { return };
                 values().for_each(|(at, _, value)| rows.learn_arista(index, at, &value));
+            }
+            Self::Vrrp(rows) | Self::VrrpV3(rows) => {
+                let index = arcs(row);
+                values().for_each(|(_, _, value)| rows.learn_vrrp_state(&index, &value));
+            }
+            Self::VrrpAddresses(rows) | Self::VrrpV3Addresses(rows) => rows.learn_vrrp_address(&arcs(row)),
+            Self::Hsrp(rows) => {
+                let index = arcs(row);
+                values().for_each(|(_, column, value)| rows.learn_hsrp(&index, column, &value));
+            }
+            Self::InetRoutesV4(rows) | Self::InetRoutesV6(rows) => {
+                let index = arcs(row);
+                values().for_each(|(at, _, value)| rows.learn_inet(&index, at, &value));
+            }
+            Self::CidrRoutes(rows) => {
+                let index = arcs(row);
+                values().for_each(|(at, _, value)| rows.learn_cidr(&index, at, &value));
             }
         }
     }

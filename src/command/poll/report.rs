@@ -338,13 +338,16 @@ impl Report {
                 ]);
             }
             let broken = |member: &Aggregated| member.attached == Some(false) || member.distributing == Some(false);
-            let style =
-                |member: &Aggregated| if broken(member) { AnsiColor::Red.on_default() } else { Style::new() };
+            let style = |member: &Aggregated| if broken(member) { AnsiColor::Red.on_default() } else { Style::new() };
             text += "\n";
             text += &styled(&table, self.aggregation.iter().map(style));
         }
-        let blocked: Vec<&str> =
-            self.spanning_tree.iter().filter(|(_, state)| **state == "blocking").map(|(port, _)| port.as_str()).collect();
+        let blocked: Vec<&str> = self
+            .spanning_tree
+            .iter()
+            .filter(|(_, state)| **state == "blocking")
+            .map(|(port, _)| port.as_str())
+            .collect();
         if !blocked.is_empty() {
             text += &format!("\nBlocked by spanning tree: {}\n", blocked.join(", "));
         }

@@ -53,8 +53,8 @@ fn what_a_device_lacks_is_looked_for_rarely() {
             slow.learned(at(second), table, true, &inventory());
         }
     }
-    // LLDP-V2, CDP, spanning tree once each, and two kinds of sensors.
-    assert_eq!(asked, 5);
+    // LLDP-V2, CDP, spanning tree once each, and two kinds of sensors, three of gateways, three of routes.
+    assert_eq!(asked, 11);
 }
 
 #[test]
