@@ -6,7 +6,7 @@
 //!   (nothing) ----------> standing, or at fault ----------> missing
 //!                              ^                              |  |
 //!                              +------------ told ------------+  |
-//!      (nothing) <---- accepted, or missing for `forget_after` --+
+//!      (nothing) <----------- missing for `forget_after` --------+
 //! ```
 //!
 //! A part that is not told any more is *missing*, not forgotten: some devices (NX-OS) take the row of an aggregate's port away

@@ -196,28 +196,6 @@ impl Topology {
         self.is_unsettled(now)
     }
 
-    /// The operator accepts the group as it is now: what is missing is planned no more. Gives how many parts that were.
-    pub fn accept(&mut self, name: &str) -> usize {
-        let Some(group) = self.groups.get(name) else { return 0 };
-        let missing = |(_, key, part): &&(LinkId, BundleKey, PartKey)| {
-            self.bundles.part(key, part).is_some_and(|part| part.missing_since.is_some())
-        };
-        let parts: Vec<_> = group.parts.iter().filter(missing).cloned().collect();
-        let unheard = |id: &&LinkId| self.links.get(id).is_some_and(|planned| planned.link.missing_since.is_some());
-        let links: Vec<LinkId> = group.planned.iter().filter(unheard).cloned().collect();
-        let mut accepted: BTreeSet<LinkId> = BTreeSet::new();
-        for (id, key, part) in parts {
-            self.bundles.give_up(&key, &part);
-            accepted.insert(id);
-        }
-        for id in links {
-            self.links.give_up(&id);
-            accepted.insert(id);
-        }
-        self.stale_groups |= !accepted.is_empty();
-        accepted.len()
-    }
-
     /// The device is retired: its links go, or become one-sided where the other end still hears it.
     pub fn forget(&mut self, now: Timestamp, device: &DeviceId) -> bool {
         self.started_at.get_or_insert(now);

@@ -180,21 +180,7 @@ fn a_row_that_vanishes_a_partner_that_is_lost_and_a_cut_cable() {
 }
 
 #[test]
-fn a_new_plan_is_accepted_or_comes_by_itself() {
-    let mut world = World::told();
-    for device in ["leaf1", "spine1"] {
-        world.topology.learn_aggregations(at(60), &device.into(), &[member("e1", "Po1")]);
-    }
-    world.topology.settle(at(60));
-    assert_eq!(world.topology.accept("no such group"), 0);
-    assert_eq!(world.topology.accept(LAG), 1, "one port, missing at both ends");
-    let change = world.topology.settle(at(61));
-    assert_eq!(
-        change.groups_gone.iter().map(|(name, _)| &**name).collect::<Vec<_>>(),
-        [LAG],
-        "one port doubles nothing"
-    );
-
+fn what_is_missing_for_long_is_planned_no_more() {
     let mut world = World::told();
     world.topology.learn_aggregations(at(60), &"leaf1".into(), &[member("e1", "Po1")]);
     world.topology.settle(at(60));
