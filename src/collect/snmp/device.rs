@@ -273,6 +273,7 @@ impl Device {
             self.connect(address);
             self.retry_at = now;
         }
+        self.slow.set_interval(self.target.interval);
         if before.interval != self.target.interval && self.ticks.is_some() {
             self.ticks = Some(Ticks::new(self.shared.origin, self.nth, self.target.interval, now));
         }

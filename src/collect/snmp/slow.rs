@@ -188,6 +188,11 @@ impl Slow {
         Self { usual: Self::usual(interval), ..Self::default() }
     }
 
+    /// Its counters are read this often from now on.
+    pub fn set_interval(&mut self, interval: Duration) {
+        self.usual = Self::usual(interval);
+    }
+
     /// Every third time that counters are read, but not more often than agents renew what they show, nor less than once a minute.
     fn usual(interval: Duration) -> Duration {
         (interval * 3).clamp(Duration::from_secs(5), Duration::from_secs(60))
