@@ -14,6 +14,8 @@
 //! Not here: SNMPv3 on the agents' side, and devices that misbehave over time; recordings bring odd devices as they are.
 
 mod fabric;
+mod fleet;
+mod names;
 mod port;
 mod recording;
 mod serve;
@@ -22,6 +24,7 @@ mod tables;
 mod tree;
 
 pub use fabric::{Cable, Fabric, Node, Plan, Tables};
+pub use fleet::{Device, Fleet, FleetPlan};
 pub use port::Port;
 pub use recording::{Recording, RecordingError, parse as parse_recording, read as read_recording};
 pub use serve::{AgentAddress, Agents, Place, ServeError, Simulation};

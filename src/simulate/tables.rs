@@ -31,12 +31,9 @@ fn uplinks(fabric: &Fabric, number: usize) -> impl Iterator<Item = (&Arc<Port>, 
     })
 }
 
-/// The aggregate of a leaf's uplinks, with its rows; spines have none.
-pub(super) fn aggregate(rows: &mut Rows, fabric: &Fabric, number: usize) -> Result<Option<Arc<Port>>, OidError> {
+/// The aggregate of a leaf's uplinks, with its rows.
+pub(super) fn aggregate(rows: &mut Rows, fabric: &Fabric, number: usize) -> Result<Arc<Port>, OidError> {
     let node = &fabric.nodes()[number];
-    if node.name.starts_with("spine") {
-        return Ok(None);
-    }
     // After the management port.
     let index = node.ports.len() as u32 + 2;
     let mut speed_bps = 0;
@@ -52,7 +49,7 @@ pub(super) fn aggregate(rows: &mut Rows, fabric: &Fabric, number: usize) -> Resu
         add(23, Cell::Octets([CARRIES].into()))?;
     }
     let alias = "uplinks".to_owned();
-    Ok(Some(Arc::new(Port::new(AGGREGATE.to_owned(), alias, index, node.mac, speed_bps))))
+    Ok(Arc::new(Port::new(AGGREGATE.to_owned(), alias, index, node.mac, speed_bps)))
 }
 
 /// An optic in every port.

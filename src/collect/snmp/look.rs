@@ -27,6 +27,8 @@ pub struct Survey {
     pub facts: Facts,
     /// Its interfaces, in the order of ifIndex.
     pub inventory: Vec<Arc<InterfaceInfo>>,
+    /// What the inventory was made of, by ifIndex.
+    pub rows: InterfaceRows,
     /// Its neighbours, with the protocol by which they are heard.
     pub neighbors: Vec<(&'static str, Neighbor)>,
     /// Its ports in aggregates.
@@ -110,7 +112,7 @@ impl Survey {
         }
         let neighbors = slow.heard_by();
         let (pace, missing) = (reader.pace, reader.missing);
-        Ok(Self { facts, inventory, neighbors, aggregations, spanning_tree, sensors, missing, plan, pace })
+        Ok(Self { facts, inventory, rows, neighbors, aggregations, spanning_tree, sensors, missing, plan, pace })
     }
 
     /// Read the counters of all its interfaces once.
