@@ -177,6 +177,7 @@ impl Selvedge {
             None => None,
         };
         let host = Arc::new(Host::start(settings.host.clone(), Arc::clone(&sink), Arc::new(clock::now)));
+        poller.set_profiles(Arc::clone(&settings.snmp.profiles));
         poller.reconfigure(settings.targets.clone()).await;
 
         let status = Status {
@@ -233,6 +234,7 @@ impl Selvedge {
             self.deliverer.reconfigure(settings.receivers.clone(), settings.routes.clone());
         }
         self.host.reconfigure(settings.host.clone());
+        self.poller.set_profiles(Arc::clone(&settings.snmp.profiles));
         self.poller.reconfigure(settings.targets.clone()).await;
         self.settings = settings;
     }

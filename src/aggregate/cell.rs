@@ -17,9 +17,9 @@ use crate::fabric::{
 
 /// Words of an interface's cell.
 pub const INTERFACE_WORDS: usize = FIRST_COUNTER + 2 * Counter::COUNT;
-const FIRST_COUNTER: usize = 7;
+const FIRST_COUNTER: usize = 5;
 
-/// An interface: 48 words with the sequence, six cache lines.
+/// An interface: 56 words with the sequence, seven cache lines.
 pub type InterfaceCell = SeqCell<INTERFACE_WORDS>;
 /// A device: one cache line.
 pub type DeviceCell = SeqCell<3>;
@@ -32,10 +32,24 @@ pub const POLLED_AT: usize = 1;
 pub const OPER_CHANGED_AT: usize = 2;
 /// Bit/s, 0 where not known.
 pub const SPEED: usize = 3;
-/// The span that the rates were taken over, microseconds; 0 where there was none yet.
+/// The place of the [`pack_span`] that the rates were taken over; 0 where there was none yet.
 pub const SPAN: usize = 4;
-/// How far that span may be off, microseconds.
-pub const UNCERTAINTY: usize = 5;
+
+/// Bits of a span's uncertainty in microseconds: 33 s, more than any cache that is believed in.
+const UNCERTAINTY_BITS: u32 = 25;
+
+/// The span that rates were taken over, and how far it may be off, both in microseconds: up to 6 days, up to 33 s.
+pub const fn pack_span(span_us: u64, uncertainty_us: u64) -> u64 {
+    const MOST: u64 = (1 << UNCERTAINTY_BITS) - 1;
+    const LONGEST: u64 = (1 << (64 - UNCERTAINTY_BITS)) - 1;
+    let span_us = if span_us > LONGEST { LONGEST } else { span_us };
+    span_us << UNCERTAINTY_BITS | if uncertainty_us > MOST { MOST } else { uncertainty_us }
+}
+
+fn unpack_span(word: u64) -> (Duration, Duration) {
+    let micros = Duration::from_micros;
+    (micros(word >> UNCERTAINTY_BITS), micros(word & ((1 << UNCERTAINTY_BITS) - 1)))
+}
 
 /// The place of a counter's value.
 pub const fn value_at(slot: usize) -> usize {
@@ -156,9 +170,10 @@ pub struct Basis {
 
 /// The basis out of a cell's words; none while there are no rates.
 pub fn basis(words: &[u64; INTERFACE_WORDS]) -> Option<Basis> {
+    let (span, uncertainty) = unpack_span(words[SPAN]);
     (words[SPAN] != 0).then(|| Basis {
-        span: Duration::from_micros(words[SPAN]),
-        uncertainty: Duration::from_micros(words[UNCERTAINTY]),
+        span,
+        uncertainty,
         clock: if Flags::unpack(words[FLAGS]).device_clock { Clock::Device } else { Clock::Ours },
     })
 }
@@ -304,7 +319,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn flags_survive_packing(word in 0..1_u64 << 51) {
+        fn flags_survive_packing(word in 0..1_u64 << 61) {
             // Values that the standards do not define have one spelling only.
             let flags = Flags::unpack(word);
             prop_assert_eq!(Flags::unpack(flags.pack()), flags);
@@ -365,7 +380,7 @@ mod tests {
 
     #[test]
     fn cells_fill_whole_cache_lines() {
-        assert_eq!(size_of::<InterfaceCell>(), 384);
+        assert_eq!(size_of::<InterfaceCell>(), 448);
         assert_eq!(size_of::<DeviceCell>(), 64);
     }
 }

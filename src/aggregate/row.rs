@@ -28,14 +28,30 @@ pub struct Row {
     /// What is known of its speed.
     pub speed: Speed,
     base: Moment,
-    /// How long before the base reading its values may have been counted, at most.
-    base_age: Duration,
+    /// How long before the base reading its values may have been counted, at most: microseconds, and no more than
+    /// [`AGE_OF_FIRST`].
+    base_age_us: u32,
     /// Counters that the base reading had, by slot.
     based: u32,
     discontinuity: Option<Uptime>,
     /// When an event told the status that no poll has confirmed.
-    event_at: Option<Timestamp>,
+    event_at: EventAt,
     state: State,
+}
+
+/// A moment or none, in one word: a fabric has many rows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct EventAt(Timestamp);
+
+impl EventAt {
+    /// The epoch stands for none: no event is that old.
+    fn new(at: Option<Timestamp>) -> Self {
+        Self(at.unwrap_or_default())
+    }
+
+    fn get(self) -> Option<Timestamp> {
+        (self != Self::default()).then_some(self.0)
+    }
 }
 
 /// What its rates are worth.
@@ -106,6 +122,10 @@ impl Row {
     /// An interface of which nothing was read yet.
     pub fn new(name: Arc<str>) -> Self {
         Self { name, ..Self::default() }
+    }
+
+    fn base_age(&self) -> Duration {
+        Duration::from_micros(self.base_age_us.into())
     }
 
     /// The interface was renumbered, so its counters may be others.
@@ -188,7 +208,7 @@ impl Row {
         match span {
             Ok(span) if !discontinuity_changed && was != State::Broken => {
                 if moved {
-                    let provisional = was == State::Idle && self.base_age > gap * 2 && !context.refresh.is_periodic();
+                    let provisional = was == State::Idle && self.base_age() > gap * 2 && !context.refresh.is_periodic();
                     self.advance(reading, span, gap, provisional, context);
                     self.state = if provisional { State::Provisional } else { State::Busy };
                 } else if self.is_idle(now.at, was, context) {
@@ -245,7 +265,7 @@ impl Row {
     ) {
         let Reading { cell, counters, write, before, flags } = reading;
         let gap = gap.min(AGE_OF_FIRST);
-        let age_before = self.base_age.min(context.refresh.longest_silence());
+        let age_before = self.base_age().min(context.refresh.longest_silence());
         let (seconds, cache_uncertainty) =
             context.refresh.between(span.seconds, age_before.as_secs_f64(), gap.as_secs_f64());
         let limit_bps = self.speed.limit_bps(flags.oper_status.is_up() || before.oper_status.is_up());
@@ -283,7 +303,8 @@ impl Row {
                     Step::Fell => {
                         // A wide counter that falls a little is one that the device sums up badly; a deep fall, or that
                         // of a narrow one that cannot have wrapped, is a reset of all that the interface counts.
-                        reset |= width == CounterWidth::Bits32 || value < was / 2;
+                        // Drops by class are a table of the vendor's, cleared by itself.
+                        reset |= !counter.is_drops() && (width == CounterWidth::Bits32 || value < was / 2);
                         pack_unknown(algebra::why_it_fell(width))
                     }
                     Step::Ambiguous => pack_unknown(Unknown::Ambiguous),
@@ -303,10 +324,10 @@ impl Row {
         }
         (flags.present, flags.narrow) = (present, narrow);
         flags.device_clock = span.clock == Clock::Device;
-        write.set(cell::SPAN, (seconds * 1e6) as u64);
         let cache_uncertainty =
             if provisional { age_before.as_secs_f64().max(cache_uncertainty) } else { cache_uncertainty };
-        write.set(cell::UNCERTAINTY, ((cache_uncertainty + span.uncertainty()) * 1e6).ceil() as u64);
+        let uncertainty_us = ((cache_uncertainty + span.uncertainty()) * 1e6).ceil() as u64;
+        write.set(cell::SPAN, cell::pack_span((seconds * 1e6) as u64, uncertainty_us));
         self.note_base(write, flags, context.now, gap);
     }
 
@@ -323,8 +344,7 @@ impl Row {
             note(flags, slot, counters.width(counter));
         }
         flags.device_clock = span.clock == Clock::Device;
-        write.set(cell::SPAN, (span.seconds * 1e6) as u64);
-        write.set(cell::UNCERTAINTY, 0);
+        write.set(cell::SPAN, cell::pack_span((span.seconds * 1e6) as u64, 0));
         // What it repeats was counted after the refresh that is certain, or as long ago as the cache may live.
         let oldest = context.refresh.longest_silence().min(AGE_OF_FIRST);
         let certain = context.refresh.surely_after().max(context.ahead);
@@ -363,7 +383,7 @@ impl Row {
         flags.polled = true;
         self.based = flags.present;
         self.base = now;
-        self.base_age = age;
+        self.base_age_us = age.min(AGE_OF_FIRST).as_micros() as u32;
         write.set(cell::POLLED_AT, now.at.as_micros() as u64);
     }
 
@@ -414,7 +434,7 @@ impl Limits {
     fn of(self, counter: Counter) -> f64 {
         match counter {
             Counter::InOctets | Counter::OutOctets => self.octets,
-            Counter::OutDiscards => self.discarded,
+            Counter::OutDiscards | Counter::DropsCongestionOut | Counter::DropsPolicyOut => self.discarded,
             _ => self.frames,
         }
     }

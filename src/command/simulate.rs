@@ -14,7 +14,7 @@ use super::run::Signals;
 use super::{Format, complete};
 use crate::fabric::Secret;
 use crate::simulate::{
-    AgentAddress, Agents, Fabric, Fleet, FleetPlan, Place, Plan, Simulation, Tables, Tree, read_recording,
+    AgentAddress, Agents, Fabric, Fleet, FleetPlan, Place, Plan, Simulation, Tables, Tree, Vendor, read_recording,
 };
 
 /// Options of `selvedge simulate`.
@@ -35,15 +35,18 @@ pub struct Args {
     /// The same seed gives the same traffic
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Whose switches they are: they have that vendor's own drop counters
+    #[arg(long, value_enum)]
+    vendor: Option<VendorName>,
     /// Serve every .snmprec file of this folder, or this one file, instead of a leaf-spine
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["spines", "leaves", "hosts", "load", "seed", "devices"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["spines", "leaves", "hosts", "load", "seed", "devices", "vendor"])]
     recordings: Option<PathBuf>,
     /// Tables that switches have beside the usual ones; may be given several times
     #[arg(long, value_enum, value_name = "TABLE", conflicts_with_all = ["recordings", "devices"])]
     table: Vec<TableName>,
     /// Serve so many switches of equal build instead of a leaf-spine: steady traffic, no neighbours, next to no memory
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=10_000_000),
-          conflicts_with_all = ["spines", "leaves", "hosts", "load", "recordings", "traps"])]
+          conflicts_with_all = ["spines", "leaves", "hosts", "load", "recordings", "traps", "vendor"])]
     devices: Option<u32>,
     /// Ports of each of these switches
     #[arg(long, default_value_t = 48, value_parser = clap::value_parser!(u32).range(1..=4096), requires = "devices")]
@@ -81,6 +84,13 @@ enum TableName {
     Cdp,
 }
 
+/// A [`Vendor`] on the command line.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum VendorName {
+    /// Arista: drops by queue and by access list.
+    Arista,
+}
+
 /// Serve until SIGINT or SIGTERM.
 pub fn run(args: Args) -> ExitCode {
     complete(tokio::runtime::Builder::new_multi_thread().worker_threads(2), serve(args))
@@ -112,6 +122,7 @@ async fn serve(args: Args) -> Result<(), String> {
                 spanning_tree: args.table.contains(&TableName::SpanningTree),
                 cdp: args.table.contains(&TableName::Cdp),
             },
+            vendor: args.vendor.map(|VendorName::Arista| Vendor::Arista),
             ..Plan::default()
         };
         _simulation =

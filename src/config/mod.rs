@@ -3,6 +3,7 @@
 //! ```text
 //!  selvedge.toml --toml--> tables with spans --reader, sections--> Settings   (all errors, not the first)
 //!  secrets' files, environment --secret--^   ^--discovery-- targets/*.json <--fetch-- http://...
+//!                                            ^--profiles, mibs-- mibs/*
 //!  watch: compares the files with what was read, and reads all again
 //! ```
 //!
@@ -15,7 +16,9 @@ mod exporter;
 mod fetch;
 mod glob;
 mod mask;
+pub mod mibs;
 mod problem;
+mod profiles;
 mod reader;
 mod receivers;
 mod secret;
@@ -47,6 +50,7 @@ use self::watch::Stamp;
 use crate::alert::Route;
 use crate::collect::{HostSettings, Target, TrapSettings};
 use crate::deliver::ReceiverSettings;
+use crate::mib::profile::Profiles;
 use crate::snmp::Credentials;
 use crate::{aggregate, detect, history, topology, web};
 
@@ -94,6 +98,10 @@ pub struct SnmpSettings {
     pub retries: u32,
     /// `[snmp.auth.NAME]` by name.
     pub auths: BTreeMap<String, Arc<Credentials>>,
+    /// What is read of which devices beside the standard tables.
+    pub profiles: Arc<Profiles>,
+    /// The operator's folder of profiles and MIB modules, where there is one.
+    pub mibs: Option<PathBuf>,
     /// `[[snmp.targets_from]]` with `http`: what keeps their copies fresh reads this.
     pub targets_over_http: Vec<TargetsUrl>,
 }
@@ -105,6 +113,8 @@ impl Default for SnmpSettings {
             timeout: Duration::from_secs(2),
             retries: 2,
             auths: BTreeMap::new(),
+            profiles: profiles::shipped(),
+            mibs: None,
             targets_over_http: Vec::new(),
         }
     }
@@ -249,7 +259,7 @@ fn resolve<'a>(context: &'a Context<'a>, table: &'a DeTable<'a>, last_good: &mut
     root.hint("routes", "each route is a table of its own: [[route]]");
     let history = sections::read_history(&mut root);
     let snmp = root.section("snmp", "write [snmp]");
-    let (snmp, targets) = snmp::read(snmp, &history.path, last_good);
+    let (snmp, targets) = snmp::read(snmp, context, &history.path, last_good);
     let (receivers, names) = receivers::read_receivers(&mut root);
     let routes = receivers::read_routes(&mut root, &names, &targets);
     let settings = Settings {

@@ -173,6 +173,8 @@ pub(super) fn read_detect(root: &mut Section<'_>) -> detect::Settings {
         );
         let (warning, critical) = (drops.corruption_warning, drops.corruption_critical);
         check_order(&section, places, ("corruption_warning", warning), ("corruption_critical", critical));
+        section.number("policy_warning", &mut drops.policy_warning, 0.0..=1.0);
+        section.number("no_route_warning", &mut drops.no_route_warning, 0.0..=1.0);
         section.number("minimum_pps", &mut drops.minimum_pps, 0.0..=1e9);
         section.finish();
     }

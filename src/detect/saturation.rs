@@ -177,8 +177,8 @@ fn evidence(settings: &Settings, now: Timestamp, flow: &Flow<'_>, live: Live) ->
     let own = read.id == **subject;
     let alias = if own { phrase::alias(&read.info) } else { String::new() };
     let discards = match (own, direction) {
-        (true, Direction::Out) => read.rates[Counter::OutDiscards],
-        (true, Direction::In) => read.rates[Counter::InDiscards],
+        (true, Direction::Out) => read.rates.discards(Direction::Out),
+        (true, Direction::In) => read.rates.discards(Direction::In),
         _ => Rate::default(),
     };
     let lossy = discards.known().is_some_and(|pps| pps > 0.0);

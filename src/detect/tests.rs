@@ -7,8 +7,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::fabric::{
-    AdminStatus, ChassisId, Counter, Counters, DeviceHealth, DeviceIdentity, Finding, InterfaceInfo, Neighbor,
-    OperStatus, PortId, Rate, Rates, Severity, Unknown, UnreachableReason, Uptime,
+    AdminStatus, ChassisId, Counter, Counters, DeviceHealth, DeviceIdentity, DropClass, Finding, InterfaceInfo,
+    Neighbor, OperStatus, PortId, Rate, Rates, Severity, Unknown, UnreachableReason, Uptime,
 };
 use crate::topology::{self, Topology, View};
 
@@ -36,6 +36,9 @@ fn interface(device: &str, name: &str) -> InterfaceState {
             Counter::InOctets | Counter::OutOctets => GBPS / 8.0,
             _ => 0.0,
         });
+        if counter.is_drops() {
+            rates[counter] = Rate::Unknown(Unknown::Missing);
+        }
     }
     InterfaceState {
         id: InterfaceId::new(device, name),
@@ -477,6 +480,50 @@ fn a_few_lost_packets_are_noise_until_they_go_on() {
     let finding = &found["DropsCorruption spine2:leaf1 in"];
     assert!(finding.evidence.evidence.contains("their share is unknown, for the packet counts are (missing)"));
     assert_eq!(finding.severity, Severity::Warning);
+}
+
+#[test]
+fn classes_are_believed_where_a_device_has_them_and_no_packet_is_told_twice() {
+    let mut world = World::new();
+    let port = world.port("leaf1", "spine1");
+    // All that it discards on the way in is a rule's doing, and its queues drop nothing.
+    port.rates[Counter::InDiscards] = Rate::Known(3_000.0);
+    port.rates[Counter::DropsPolicyIn] = Rate::Known(3_000.0);
+    port.rates[Counter::OutDiscards] = Rate::Known(5_000.0);
+    port.rates[Counter::DropsCongestionOut] = Rate::Known(0.0);
+    let (found, _) = world.found();
+    assert_eq!(names(&found), ["DropsPolicy leaf1:spine1 in"]);
+    let policy = &found["DropsPolicy leaf1:spine1 in"];
+    assert_eq!((policy.severity, policy.class), (Severity::Warning, Some(DropClass::Policy)));
+    assert_eq!(policy.key.direction, Some(Direction::In));
+    let evidence = &policy.evidence.evidence;
+    assert!(evidence.starts_with("dropsPolicyIn 3.00 k packets/s by the last two polls"), "{evidence}");
+    assert!(evidence.contains("; ifInDiscards beside it 3.00 k packets/s"), "{evidence}");
+
+    // Queues that drop are congestion, however the port counts them beside.
+    let port = world.port("leaf1", "spine1");
+    port.rates[Counter::DropsPolicyIn] = Rate::Known(0.0);
+    port.rates[Counter::InDiscards] = Rate::Known(0.0);
+    port.rates[Counter::DropsCongestionOut] = Rate::Known(2_000.0);
+    let (found, _) = world.found();
+    assert_eq!(names(&found), ["DropsCongestion leaf1:spine1 out"]);
+    let congestion = &found["DropsCongestion leaf1:spine1 out"];
+    assert_eq!((congestion.severity, congestion.key.direction), (Severity::Critical, Some(Direction::Out)));
+    assert!(congestion.evidence.evidence.starts_with("dropsCongestionOut 2.00 k"), "{}", congestion.evidence.evidence);
+
+    // Queues that are not known for once end nothing.
+    world.port("leaf1", "spine1").rates[Counter::DropsCongestionOut] = Rate::Unknown(Unknown::FirstSample);
+    let (found, over) = world.found();
+    assert!(found.is_empty() && over.is_empty(), "{:?} {over:?}", names(&found));
+
+    // A part of the discards has a class that is not congestion: only the rest is taken for congestion.
+    let port = world.port("leaf2", "spine1");
+    port.rates[Counter::InDiscards] = Rate::Known(3_000.0);
+    port.rates[Counter::DropsNoRouteIn] = Rate::Known(2_000.0);
+    let (found, _) = world.found();
+    assert!(found.contains_key("DropsNoRoute leaf2:spine1 in"), "{:?}", names(&found));
+    let rest = &found["DropsCongestion leaf2:spine1 in"];
+    assert!(rest.evidence.evidence.starts_with("ifInDiscards 1.00 k"), "{}", rest.evidence.evidence);
 }
 
 #[test]

@@ -45,11 +45,21 @@ fn interfaces(text: &mut Exposition, interfaces: &[InterfaceState]) {
         .collect();
     let each = || interfaces.iter().zip(&labels);
 
-    for counter in Counter::ALL {
+    for counter in Counter::ALL.into_iter().filter(|counter| !counter.is_drops()) {
         let mut family = text.family(counter.as_str(), Kind::Counter, help(counter));
         for (interface, labels) in each() {
             if let Some(value) = interface.counters.get(counter) {
                 family.line("", labels, value);
+            }
+        }
+    }
+    let help = "Packets dropped, by class and direction, where the device counts them by class.";
+    let mut family = text.family("selvedge_interface_dropped_packets_total", Kind::Counter, help);
+    for (interface, labels) in each() {
+        for (counter, class, direction) in Counter::DROPS {
+            if let Some(value) = interface.counters.get(counter) {
+                let labels = format!("{labels},class=\"{}\",direction=\"{}\"", class.as_str(), direction.as_str());
+                family.line("", &labels, value);
             }
         }
     }
@@ -193,6 +203,12 @@ const fn help(counter: Counter) -> &'static str {
         Counter::InternalMacReceiveErrors => "Frames lost inside the MAC on the way in (RFC 3635).",
         Counter::InternalMacTransmitErrors => "Frames lost inside the MAC on the way out (RFC 3635).",
         Counter::LateCollisions => "Late collisions (RFC 3635).",
+        // One family of ours, with labels.
+        Counter::DropsCongestionIn
+        | Counter::DropsCongestionOut
+        | Counter::DropsPolicyIn
+        | Counter::DropsPolicyOut
+        | Counter::DropsNoRouteIn => "Packets dropped, by class.",
     }
 }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AdminStatus, Counter, Counters, DeviceId, DeviceIdentity, GroupKind, InterfaceId, InterfaceInfo, LinkEnd, LinkId,
-    OperStatus, Rate, SensorState, Timestamp, UnreachableReason, Uptime,
+    AdminStatus, Counter, Counters, DeviceId, DeviceIdentity, Direction, GroupKind, InterfaceId, InterfaceInfo,
+    LinkEnd, LinkId, OperStatus, Rate, SensorState, Timestamp, UnreachableReason, Uptime,
 };
 
 /// The rate of every counter of an interface, per second.
@@ -16,6 +16,24 @@ pub struct Rates([Rate; Counter::COUNT]);
 impl Default for Rates {
     fn default() -> Self {
         Self([Rate::default(); Counter::COUNT])
+    }
+}
+
+impl Rates {
+    /// Packets dropped in a direction, damage apart: what the interface counts as discarded, or, where that is more, what its
+    /// vendor counts by class. Devices differ in whether the one holds the other, so the two are never added.
+    pub fn discards(&self, direction: Direction) -> Rate {
+        let all = self[match direction {
+            Direction::In => Counter::InDiscards,
+            Direction::Out => Counter::OutDiscards,
+        }];
+        let of_class = Counter::DROPS.into_iter().filter(|(.., way)| *way == direction);
+        let known = of_class.filter_map(|(counter, ..)| self[counter].known());
+        match (all, known.reduce(|sum, pps| sum + pps)) {
+            (Rate::Known(all), Some(by_class)) => Rate::Known(all.max(by_class)),
+            (Rate::Unknown(_), Some(by_class)) => Rate::Known(by_class),
+            (all, None) => all,
+        }
     }
 }
 

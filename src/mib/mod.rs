@@ -16,6 +16,7 @@
 //! | [`gateways`] | VRRP-MIB, RFC 2787 and 6527, CISCO-HSRP-MIB | which addresses routers share |
 //! | [`ip`] | IP-MIB, RFC 4293 | which interface carries the address we poll |
 //!
+//! [`profile`] is what vendors count beside these: which objects, on which devices, and what each means.
 //! [`plan`] chooses, per device and interface, which of these objects a counter poll reads, and reads
 //! its rows. [`value`] turns a value of the wire into a number or a text, or says why it is neither.
 //!
@@ -33,6 +34,7 @@ pub mod lag;
 pub mod lldp;
 pub mod lldp_v2;
 pub mod plan;
+pub mod profile;
 pub mod routes;
 pub mod sensors;
 pub mod system;
@@ -59,6 +61,18 @@ impl Column {
         Oid::literal(self.oid)
     }
 }
+
+/// What is read of every device: the columns and scalars whose names need no MIB module.
+pub const COMPILED: &[&[Column]] = &[
+    &[system::SYS_DESCR, system::SYS_OBJECT_ID, system::SYS_UP_TIME, system::SYS_NAME],
+    &[interfaces::IF_NUMBER, interfaces::IF_TABLE_LAST_CHANGE],
+    &interfaces::INVENTORY,
+    &[interfaces::IF_ADMIN_STATUS, interfaces::IF_OPER_STATUS, interfaces::IF_COUNTER_DISCONTINUITY_TIME],
+    &interfaces::COUNTERS,
+    &ether_like::COLUMNS,
+    &lldp::REMOTE_COLUMNS,
+    &lldp::LOCAL_PORT_COLUMNS,
+];
 
 /// One object without rows: its identifier ends in `.0`.
 pub type Scalar = Column;

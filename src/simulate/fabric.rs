@@ -38,6 +38,8 @@ pub struct Plan {
     pub seed: u64,
     /// What switches tell beside the usual tables.
     pub tables: Tables,
+    /// Whose switches they are: whose own objects they answer beside the standard ones.
+    pub vendor: Option<Vendor>,
 }
 
 /// Tables that not every device has.
@@ -54,6 +56,13 @@ pub struct Tables {
     pub cdp: bool,
 }
 
+/// A vendor whose own drop counters the simulated switches have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Vendor {
+    /// ARISTA-QUEUE-MIB and ARISTA-IF-MIB: drops by queue, and by access list.
+    Arista,
+}
+
 impl Default for Plan {
     fn default() -> Self {
         Self {
@@ -64,6 +73,7 @@ impl Default for Plan {
             load: 0.3,
             seed: 1,
             tables: Tables::default(),
+            vendor: None,
         }
     }
 }
@@ -119,6 +129,8 @@ pub struct Fabric {
     lost: BTreeMap<usize, f64>,
     /// Share of frames that a port drops although the mean fits, by (node, port): bursts.
     bursts: BTreeMap<(usize, usize), f64>,
+    /// Share of what a port receives that a rule drops, by (node, port).
+    denied: BTreeMap<(usize, usize), f64>,
     clock: Arc<AtomicU64>,
     elapsed: Duration,
     rng: SmallRng,
@@ -184,11 +196,17 @@ impl Fabric {
             corrupt: BTreeMap::new(),
             lost: BTreeMap::new(),
             bursts: BTreeMap::new(),
+            denied: BTreeMap::new(),
             clock: Arc::default(),
             elapsed: Duration::ZERO,
             rng,
             remainders: BTreeMap::new(),
         }
+    }
+
+    /// Whose switches they are.
+    pub fn vendor(&self) -> Option<Vendor> {
+        self.plan.vendor
     }
 
     /// All nodes: spines, leaves, then hosts.
@@ -284,6 +302,15 @@ impl Fabric {
         }
     }
 
+    /// From now on a rule of `node` drops this share of what it receives from `peer`; zero ends it.
+    pub fn deny(&mut self, node: &str, peer: &str, share: f64) {
+        if let Some(cable) = self.cable(node, peer) {
+            let Cable { a, b } = self.cables[cable];
+            let end = if self.nodes[a.0].name == node { a } else { b };
+            self.denied.insert(end, share);
+        }
+    }
+
     /// Let time pass.
     pub fn advance(&mut self, span: Duration) {
         let mut left = span;
@@ -369,7 +396,12 @@ impl Fabric {
         let offered = offered_bps * seconds / 8.0 / FRAME_OCTETS;
         let sent = sent_bps * seconds / 8.0 / FRAME_OCTETS * (1.0 - burst);
         let damaged = sent * self.corrupt.get(&cable).copied().unwrap_or(0.0);
+        let denied = (sent - damaged) * self.denied.get(&far).copied().unwrap_or(0.0);
         self.count(out, Counter::OutDiscards, offered - sent);
+        self.count(out, Counter::DropsCongestionOut, offered - sent);
+        // Received all right, and then not passed on.
+        self.count(far, Counter::InDiscards, denied);
+        self.count(far, Counter::DropsPolicyIn, denied);
         self.count(out, Counter::OutUcastPkts, sent);
         self.count(out, Counter::OutOctets, sent * FRAME_OCTETS);
         // What the cable loses never arrives, damaged or not.

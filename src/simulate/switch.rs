@@ -7,7 +7,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use super::fabric::{Fabric, Node};
+use super::fabric::{Fabric, Node, Vendor};
 use super::port::Port;
 use super::tables;
 use super::tree::{Cell, Tree};
@@ -33,7 +33,7 @@ pub(super) fn tree(fabric: &Fabric, number: usize, addresses: &[Ipv4Addr]) -> Re
     let tables = fabric.plan().tables;
     // Spines stand apart: their ports lead to different leaves.
     let aggregates = tables.aggregates && !node.name.starts_with("spine");
-    let mut rows = own(node, fabric.clock(), !tables.cdp, i64::from(aggregates))?;
+    let mut rows = own(node, fabric.clock(), fabric.vendor(), !tables.cdp, i64::from(aggregates))?;
     if aggregates {
         let aggregate = tables::aggregate(&mut rows, fabric, number)?;
         interface(&mut rows, &aggregate)?;
@@ -58,7 +58,7 @@ pub(super) fn tree(fabric: &Fabric, number: usize, addresses: &[Ipv4Addr]) -> Re
 
 /// What a switch tells that has no neighbours, and of counters only these (so nothing of EtherLike-MIB).
 pub(super) fn alone(node: &Node, counters: &[Counter]) -> Result<Tree, OidError> {
-    let Rows(mut rows) = own(node, Arc::default(), true, 0)?;
+    let Rows(mut rows) = own(node, Arc::default(), None, true, 0)?;
     let ether_like = Oid::from_arcs(&[1, 3, 6, 1, 2, 1, 10, 7])?;
     rows.retain(|(oid, cell)| match cell {
         Cell::Narrow(_, counter) | Cell::Wide(_, counter) => counters.contains(counter),
@@ -68,11 +68,20 @@ pub(super) fn alone(node: &Node, counters: &[Counter]) -> Result<Tree, OidError>
 }
 
 /// What it tells of itself.
-fn own(node: &Node, clock: Arc<AtomicU64>, lldp: bool, more_interfaces: i64) -> Result<Rows, OidError> {
+fn own(
+    node: &Node,
+    clock: Arc<AtomicU64>,
+    vendor: Option<Vendor>,
+    lldp: bool,
+    more_interfaces: i64,
+) -> Result<Rows, OidError> {
     let mut rows = Rows(Vec::new());
-    system(&mut rows, node, clock)?;
+    system(&mut rows, node, clock, vendor)?;
     for port in &node.ports {
         interface(&mut rows, port)?;
+        if vendor == Some(Vendor::Arista) {
+            arista(&mut rows, port)?;
+        }
         if lldp {
             lldp_local(&mut rows, node, port)?;
         }
@@ -99,12 +108,17 @@ pub(super) fn text(text: &str) -> Cell {
     Cell::Octets(text.as_bytes().into())
 }
 
-fn system(rows: &mut Rows, node: &Node, clock: Arc<AtomicU64>) -> Result<(), OidError> {
+fn system(rows: &mut Rows, node: &Node, clock: Arc<AtomicU64>, vendor: Option<Vendor>) -> Result<(), OidError> {
     let group = [1, 3, 6, 1, 2, 1, 1];
     let mut scalar = |object: u32, cell| rows.add(&[&group[..], &[object]].concat(), &[0], cell);
     scalar(1, text("Selvedge simulated switch"))?;
-    // net-snmp's arc for "unknown": there is no vendor here.
-    scalar(2, Cell::Oid(Oid::from_arcs(&[1, 3, 6, 1, 4, 1, 8072, 3, 2, 255])?))?;
+    let identity: &[u32] = match vendor {
+        // aristaProducts, and no product.
+        Some(Vendor::Arista) => &[1, 3, 6, 1, 4, 1, 30065, 1],
+        // net-snmp's arc for "unknown": there is no vendor here.
+        None => &[1, 3, 6, 1, 4, 1, 8072, 3, 2, 255],
+    };
+    scalar(2, Cell::Oid(Oid::from_arcs(identity)?))?;
     scalar(3, Cell::Uptime(clock))?;
     scalar(4, text(""))?;
     scalar(5, Cell::Name(node.name.as_bytes().into()))?;
@@ -170,6 +184,21 @@ fn interface(rows: &mut Rows, port: &Arc<Port>) -> Result<(), OidError> {
         dot3_stats(column, narrow(counter))?;
     }
     Ok(())
+}
+
+/// Egress queues of a port.
+const QUEUES: u64 = 4;
+
+/// Drops by queue (ARISTA-QUEUE-MIB) and by access list (ARISTA-IF-MIB).
+fn arista(rows: &mut Rows, port: &Arc<Port>) -> Result<(), OidError> {
+    const UNICAST: u32 = 1;
+    for queue in 0..QUEUES {
+        let dropped = Cell::Part(Arc::clone(port), Counter::DropsCongestionOut, queue, QUEUES);
+        let index = [port.index, queue as u32, UNICAST];
+        rows.add(&[1, 3, 6, 1, 4, 1, 30065, 3, 6, 1, 2, 1, 6], &index, dropped)?;
+    }
+    let denied = Cell::Narrow(Arc::clone(port), Counter::DropsPolicyIn);
+    rows.add(&[1, 3, 6, 1, 4, 1, 30065, 3, 15, 1, 1, 1, 9], &[port.index], denied)
 }
 
 const LLDP: [u32; 7] = [1, 0, 8802, 1, 1, 2, 1];

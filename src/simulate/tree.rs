@@ -44,6 +44,8 @@ pub enum Cell {
     Narrow(Arc<Port>, Counter),
     /// A port's counter, as Counter64.
     Wide(Arc<Port>, Counter),
+    /// Part `nth` of so many parts of a port's counter, as Counter64: together they are the whole.
+    Part(Arc<Port>, Counter, u64, u64),
     /// Something that exists only while the port has carrier: a row of lldpRemTable.
     WhileUp(Arc<Port>, Box<Cell>),
     /// Something that exists only while the port is up and in its aggregate: a row of dot3adAggPortTable.
@@ -78,6 +80,7 @@ impl Cell {
             }
             Self::StpState(port) => Value::Integer(if port.is_blocked() { 2 } else { 5 }),
             Self::Light(port) => Value::Integer(port.light()),
+            Self::Part(port, counter, nth, of) => Value::Counter64((port.count(*counter) + nth) / of),
             Self::WhileUp(port, cell) => return if port.is_up() { cell.value() } else { None },
         })
     }

@@ -9,9 +9,9 @@ use serde::Serialize;
 
 use crate::alert::{Alert, AlertView};
 use crate::fabric::{
-    AdminStatus, Counter, DeviceHealth, DeviceState, EndState, FindingKey, GroupKind, GroupState, InterfaceState,
-    Labels, Limits, LinkHealth, LinkId, LinkState, OperStatus, Quantity, Rate, Rates, SensorState, Snapshot,
-    SpeedSource, Subject, Timestamp, Unknown, UnreachableReason,
+    AdminStatus, Counter, DeviceHealth, DeviceState, Direction, EndState, FindingKey, GroupKind, GroupState,
+    InterfaceState, Labels, Limits, LinkHealth, LinkId, LinkState, OperStatus, Quantity, Rate, Rates, SensorState,
+    Snapshot, SpeedSource, Subject, Timestamp, Unknown, UnreachableReason,
 };
 
 /// One element of `/api/devices`.
@@ -91,13 +91,18 @@ impl<'a> From<&'a InterfaceState> for InterfaceView<'a> {
             [("utilization_in", interface.utilization_in), ("utilization_out", interface.utilization_out)];
         let counted = Counter::ALL.map(|counter| (counter.as_str(), interface.rates[counter]));
         let missing = |counter: &Counter| interface.counters.get(*counter).is_none();
+        // That a vendor counts no drops by class is no news of an interface.
+        let told =
+            |counter: &Counter| !(counter.is_drops() && missing(counter) && interface.rates[*counter] == MISSING);
         let unknown = Counter::ALL
             .iter()
             .filter(|counter| missing(counter) && interface.rates[**counter].known().is_some())
             .map(|counter| (counter.as_str(), Unknown::Missing))
             .chain(
-                counted
+                Counter::ALL
                     .into_iter()
+                    .filter(told)
+                    .map(|counter| (counter.as_str(), interface.rates[counter]))
                     .chain(summed)
                     .chain(utilizations)
                     .filter_map(|(name, rate)| Some((name, rate.why()?))),
@@ -135,8 +140,8 @@ const SUMS: [(&str, Sum); 6] = [
     ("out_bps", |rates| rates[Counter::OutOctets].map(|octets| octets * 8.0)),
     ("in_pps", |rates| sum(rates, Counter::InUcastPkts, &[Counter::InMulticastPkts, Counter::InBroadcastPkts])),
     ("out_pps", |rates| sum(rates, Counter::OutUcastPkts, &[Counter::OutMulticastPkts, Counter::OutBroadcastPkts])),
-    ("in_drops_pps", |rates| either(rates[Counter::InDiscards], rates[Counter::InErrors])),
-    ("out_drops_pps", |rates| either(rates[Counter::OutDiscards], rates[Counter::OutErrors])),
+    ("in_drops_pps", |rates| either(rates.discards(Direction::In), rates[Counter::InErrors])),
+    ("out_drops_pps", |rates| either(rates.discards(Direction::Out), rates[Counter::OutErrors])),
 ];
 
 /// The first must be known; of the others those that the device has.

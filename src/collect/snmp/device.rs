@@ -22,6 +22,8 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
+
 use super::client::{Client, reason};
 use super::door::{Door, Doors, Status, View};
 use super::facts::{self, AskError, Facts};
@@ -39,6 +41,7 @@ use crate::fabric::{
 use crate::mib::interfaces::InterfaceRows;
 use crate::mib::lldp::{LocalPort, LocalPorts, RemoteIndex, RemoteRow};
 use crate::mib::plan::PollPlan;
+use crate::mib::profile::{Profiles, Reader};
 use crate::mib::{Column, system};
 use crate::snmp::{Access, Got, Pace, Patience, RequestError, TablePlan};
 use learning::{INVENTORY_AGAIN, INVENTORY_EVERY, NEIGHBORS_EVERY};
@@ -62,6 +65,8 @@ pub(super) struct Shared {
     pub(super) on_name: NameSink,
     pub(super) doors: Doors,
     pub(super) origin: Timestamp,
+    /// Taken anew by each device with its next inventory.
+    pub(super) profiles: ArcSwap<Profiles>,
 }
 
 impl Shared {
@@ -122,6 +127,8 @@ pub(super) struct Device {
     rows: Option<InterfaceRows>,
     inventory: Vec<Arc<InterfaceInfo>>,
     plan: PollPlan,
+    /// What its profile adds.
+    vendor: Option<Reader>,
     table_plan: Option<Arc<TablePlan>>,
     scalars: Vec<Column>,
     optional: Option<HashSet<Column>>,
@@ -167,6 +174,7 @@ impl Device {
             rows: None,
             inventory: Vec::new(),
             plan: PollPlan::default(),
+            vendor: None,
             table_plan: None,
             scalars: Vec::new(),
             optional: None,

@@ -9,6 +9,7 @@ use super::client::Client;
 use super::facts::{self, AskError, Facts};
 use super::slow::Slow;
 use super::stats::Stats;
+use super::vendor;
 use super::walks::{Step, Table, Walk};
 use crate::collect::clock;
 use crate::fabric::{
@@ -17,6 +18,7 @@ use crate::fabric::{
 use crate::mib::interfaces::{self, InterfaceRows};
 use crate::mib::lldp::{self, LocalPorts};
 use crate::mib::plan::{Explained, PollPlan};
+use crate::mib::profile::{Profiles, Reader as Vendor};
 use crate::mib::{Column, cdp, system, value};
 use crate::snmp::table::WalkEnd;
 use crate::snmp::{Access, Limits, Pace, Patience, Progress, Request, RequestError, Session, TablePlan, TableWalk};
@@ -40,6 +42,7 @@ pub struct Survey {
     /// What could not be read of it, in words; empty where nothing is missing.
     pub missing: Vec<String>,
     plan: PollPlan,
+    vendor: Option<Vendor>,
     pace: Pace,
 }
 
@@ -52,7 +55,12 @@ impl Survey {
     /// # Errors
     /// It does not answer, or shows nothing. What is missing beyond that is told in
     /// [`Survey::missing`].
-    pub async fn take(client: &mut Client, stats: &Stats, tell: Tell<'_>) -> Result<Self, AskError> {
+    pub async fn take(
+        client: &mut Client,
+        stats: &Stats,
+        profiles: &Profiles,
+        tell: Tell<'_>,
+    ) -> Result<Self, AskError> {
         tell("asking who it is", 0);
         let facts = facts::ask(client).await?;
         let mut reader = Reader { client, stats, tell, pace: Pace::default(), missing: Vec::new() };
@@ -66,6 +74,8 @@ impl Survey {
         let inventory = interfaces::inventory(&rows);
         let optional = facts::ask_optional_columns(reader.client).await.map_err(AskError::Request)?;
         let plan = PollPlan::learn(&rows, None, &inventory, |column| optional.contains(column));
+        let vendor = vendor::reader(reader.client, profiles, &facts.sys_object_id, &facts.sys_descr, None);
+        let vendor = vendor.await.map_err(AskError::Request)?;
 
         let mut ports = LocalPorts::join(&BTreeMap::new(), &inventory);
         if let Some(Table::LocalPorts(read)) =
@@ -112,7 +122,19 @@ impl Survey {
         }
         let neighbors = slow.heard_by();
         let (pace, missing) = (reader.pace, reader.missing);
-        Ok(Self { facts, inventory, rows, neighbors, aggregations, spanning_tree, sensors, missing, plan, pace })
+        Ok(Self {
+            facts,
+            inventory,
+            rows,
+            neighbors,
+            aggregations,
+            spanning_tree,
+            sensors,
+            missing,
+            plan,
+            vendor,
+            pace,
+        })
     }
 
     /// Read the counters of all its interfaces once.
@@ -120,11 +142,17 @@ impl Survey {
     /// # Errors
     /// It does not answer at all.
     pub async fn poll(&mut self, client: &mut Client, tell: Tell<'_>) -> Result<Polled, RequestError> {
-        let columns = self.plan.columns().len();
+        if let Some(reader) = &mut self.vendor {
+            tell("queues", 0);
+            self.pace = vendor::walk(client, reader, self.plan.interfaces(), self.pace).await;
+        }
+        let standard = self.plan.columns().len();
+        let own = self.vendor.iter().flat_map(Vendor::row_columns);
         let plan = TablePlan {
             scalars: vec![system::SYS_UP_TIME.object_id()],
-            columns: self.plan.columns().iter().map(Column::object_id).collect(),
+            columns: self.plan.columns().iter().map(Column::object_id).chain(own).collect(),
         };
+        let columns = plan.columns.len();
         let mut walk = TableWalk::new(Arc::new(plan), Limits::default(), self.pace);
         let mut rows = BTreeMap::new();
         let end = loop {
@@ -132,10 +160,14 @@ impl Survey {
                 .step(&mut walk, |row, taken_at| {
                     let Some(index) = row.index().single() else { return };
                     let cells: Vec<_> = (0..columns).map(|column| row.get(column)).collect();
-                    let (Ok(poll), Ok(counters)) = (self.plan.read(index, &cells), self.plan.explain(index, &cells))
+                    let (Ok(mut poll), Ok(mut counters)) =
+                        (self.plan.read(index, &cells), self.plan.explain(index, &cells))
                     else {
                         return;
                     };
+                    if let (Some(reader), Some(own)) = (&mut self.vendor, cells.get(standard..)) {
+                        counters.extend(reader.explain(index, own, &mut poll.counters));
+                    }
                     let uptime = row.scalar(0).as_ref().and_then(value::unsigned).map(Uptime);
                     rows.insert(index, PolledRow { poll, counters, taken_at, uptime });
                 })
@@ -151,6 +183,11 @@ impl Survey {
             WalkEnd::Failed(error) if rows.is_empty() => Err(error),
             end => Ok(Polled { rows, complete: end == WalkEnd::Complete }),
         }
+    }
+
+    /// What its profile adds; none where there is no profile for it.
+    pub fn vendor(&self) -> Option<&Vendor> {
+        self.vendor.as_ref()
     }
 
     /// Every counter that an interface should have.

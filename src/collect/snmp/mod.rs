@@ -22,6 +22,7 @@ mod poller;
 mod schedule;
 mod slow;
 mod stats;
+mod vendor;
 mod walks;
 mod wire;
 

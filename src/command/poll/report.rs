@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::explain::{self, Explanation};
+use super::profile::Told;
 use anstyle::{AnsiColor, Style};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde::Serialize;
@@ -17,7 +18,8 @@ use serde::Serialize;
 use crate::collect::snmp::look::{Polled, PolledRow, Survey};
 use crate::command::Format;
 use crate::fabric::{
-    AdminStatus, Counter, CounterWidth, LacpState, Limits, OperStatus, Quantity, Rate, Sensor, Unknown,
+    AdminStatus, Counter, CounterWidth, Direction, DropClass, LacpState, Limits, OperStatus, Quantity, Rate, Sensor,
+    Unknown,
 };
 use crate::mib::interfaces::InterfaceRow;
 use crate::mib::lldp;
@@ -37,6 +39,9 @@ pub(super) struct Report {
     optics: Vec<Optic>,
     /// What could not be read, in words.
     missing: Vec<String>,
+    /// What is read beside the standard tables, and why: where --explain asked for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    profile: Option<Told>,
     /// Why values are unknown, where that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     explain: Option<Vec<Explanation>>,
@@ -71,6 +76,9 @@ pub(super) struct Interface {
     ifOperStatus: &'static str,
     ifAdminStatus: &'static str,
     counters: BTreeMap<&'static str, u64>,
+    /// Drops by class, where the device counts them: beside the standard counters, and counting the same packets.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    drops: BTreeMap<&'static str, u64>,
     #[serde(serialize_with = "words")]
     pub(super) unknown: BTreeMap<&'static str, Unusable>,
     /// Per second, since the reading before; null where it cannot be told.
@@ -125,11 +133,13 @@ impl Report {
             .iter()
             .map(|info| {
                 let row = polled.rows.get(&info.if_index);
-                let (mut counters, mut unknown) = (BTreeMap::new(), BTreeMap::new());
+                let (mut counters, mut drops, mut unknown) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+                let is_drops = |name: &str| Counter::DROPS.iter().any(|(counter, ..)| counter.as_str() == name);
                 match row {
                     Some(row) => {
                         for (name, value) in &row.counters {
                             match value {
+                                Ok(value) if is_drops(name) => _ = drops.insert(*name, *value),
                                 Ok(value) => _ = counters.insert(*name, *value),
                                 Err(why) => _ = unknown.insert(*name, *why),
                             }
@@ -174,6 +184,7 @@ impl Report {
                     ifOperStatus: state.0.as_str(),
                     ifAdminStatus: state.1.as_str(),
                     counters,
+                    drops,
                     unknown,
                     rates,
                     state,
@@ -239,12 +250,14 @@ impl Report {
             spanning_tree,
             optics,
             missing,
+            profile: None,
             explain: None,
         }
     }
 
-    /// Say of every value that is unknown why it is.
-    pub(super) fn explain(&mut self) {
+    /// Say of every value that is unknown why it is, and what of the device's own is read.
+    pub(super) fn explain(&mut self, survey: &Survey) {
+        self.profile = Some(Told::of(survey));
         self.explain = Some(explain::unknowns(&self.interfaces));
     }
 
@@ -288,6 +301,7 @@ impl Report {
             text += "\n";
         }
         if let Some(explanations) = &self.explain {
+            text += &self.profile.as_ref().map(Told::text).unwrap_or_default();
             text += &explain::text(explanations, self.interfaces.len());
         }
         text
@@ -300,10 +314,14 @@ impl Report {
             ["in octets", "out octets", "", "", "in unicast", "out unicast"]
         };
         let losses = if rates { ["discards/s", "errors/s"] } else { ["discards in/out", "errors in/out"] };
+        // Only devices that have them are given a column for them.
+        let classed = self.interfaces.iter().any(|interface| interface.totals.keys().any(|counter| counter.is_drops()));
+        let classes = classed.then_some(if rates { "drops/s by class" } else { "drops by class" });
         let heads: Vec<&str> = ["#", "interface", "alias", "state", "speed"]
             .into_iter()
             .chain(traffic)
             .chain(losses)
+            .chain(classes)
             .filter(|head| !head.is_empty())
             .collect();
         let mut table = plain(&heads);
@@ -323,6 +341,7 @@ impl Report {
                 interface.speed_bps.map_or("?".into(), |speed| scaled(speed as f64)),
             ];
             row.extend(if rates { interface.rate_cells() } else { interface.total_cells() });
+            row.extend(classed.then(|| interface.class_cell(rates)));
             table.add_row(row);
         }
         let style = |interface: &Interface| match interface.state {
@@ -440,6 +459,21 @@ impl Interface {
             cell(sum(&[Counter::InDiscards, Counter::OutDiscards])),
             cell(sum(&[Counter::InErrors, Counter::OutErrors])),
         ]
+    }
+
+    /// `congestion out 12, policy in 3`: those that are not zero, or why they are not known.
+    fn class_cell(&self, rates: bool) -> String {
+        let of = |(counter, class, direction): (Counter, DropClass, Direction)| {
+            let value = match (rates, self.shown.get(&counter), self.totals.get(&counter)) {
+                (true, Some(rate), _) => rate.known().map_or(Some("?".into()), |pps| (pps > 0.0).then(|| scaled(pps))),
+                (false, _, Some(total)) => (*total > 0).then(|| total.to_string()),
+                _ => None,
+            };
+            Some(format!("{} {} {}", class.as_str(), direction.as_str(), value?))
+        };
+        let told: Vec<String> = Counter::DROPS.into_iter().filter_map(of).collect();
+        let counted = self.totals.keys().any(|counter| counter.is_drops());
+        if told.is_empty() && counted { "0".into() } else { told.join(", ") }
     }
 
     fn total_cells(&self) -> Vec<String> {
@@ -580,6 +614,7 @@ pub(super) mod fixture {
             ifOperStatus: "up",
             ifAdminStatus: "up",
             counters: BTreeMap::new(),
+            drops: BTreeMap::new(),
             unknown: BTreeMap::new(),
             rates: None,
             state: (OperStatus::Up, AdminStatus::Up),

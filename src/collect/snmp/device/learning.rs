@@ -10,11 +10,13 @@ use crate::collect::snmp::client::reason;
 use crate::collect::snmp::facts::{self, AskError};
 use crate::collect::snmp::schedule::Ticks;
 use crate::collect::snmp::stats::{add, count};
+use crate::collect::snmp::vendor;
 use crate::collect::snmp::walks::{Step, Table, Walk};
 use crate::fabric::{Reading, Timestamp};
 use crate::mib::interfaces::{self, InterfaceRows};
 use crate::mib::lldp::{self, LocalPorts};
 use crate::mib::plan::PollPlan;
+use crate::mib::profile::Reader;
 use crate::mib::{Column, system};
 use crate::snmp::TablePlan;
 use crate::snmp::table::WalkEnd;
@@ -149,6 +151,14 @@ impl Device {
                 Err(error) => return self.walk_failed(WalkEnd::Failed(error)),
             }
         }
+        if let (Some(client), Some(facts)) = (&mut self.client, &self.facts) {
+            let profiles = self.shared.profiles.load_full();
+            let before = self.vendor.take();
+            match vendor::reader(client, &profiles, &facts.sys_object_id, &facts.sys_descr, before).await {
+                Ok(reader) => self.vendor = reader,
+                Err(error) => return self.walk_failed(WalkEnd::Failed(error)),
+            }
+        }
         let inventory = interfaces::inventory(&rows);
         let changed = inventory != self.inventory;
         if changed {
@@ -162,7 +172,8 @@ impl Device {
 
         self.scalars = self.facts.as_ref().map(|facts| facts.change_scalars.clone()).unwrap_or_default();
         let scalars = [system::SYS_UP_TIME].iter().chain(&self.scalars).map(Column::object_id).collect();
-        let columns = self.plan.columns().iter().map(Column::object_id).collect();
+        let own = self.vendor.iter().flat_map(Reader::row_columns);
+        let columns = self.plan.columns().iter().map(Column::object_id).chain(own).collect();
         let table_plan = TablePlan { scalars, columns };
         if self.table_plan.as_deref() != Some(&table_plan) {
             // Values by place: they mean something else in another plan.

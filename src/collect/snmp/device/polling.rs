@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::Device;
 use crate::collect::clock;
 use crate::collect::snmp::stats::{add, count};
+use crate::collect::snmp::vendor;
 use crate::collect::snmp::walks::cut_columns;
 use crate::fabric::{Reading, Timestamp, UnreachableReason, Uptime};
 use crate::mib::{lldp, value};
@@ -26,7 +27,11 @@ impl Device {
         }
         self.look.served(begun, LOOKS_APART);
 
+        if let Some(reader) = &mut self.vendor {
+            self.pace = vendor::walk(client, reader, self.plan.interfaces(), self.pace).await;
+        }
         let columns = table_plan.columns.len();
+        let standard = self.plan.columns().len();
         // More rows than the inventory had are new ones; a table without end is none of ours.
         let limits = Limits { rows: 2 * self.plan.interfaces() + 1_000, ..Limits::default() };
         let mut walk = TableWalk::new(table_plan.clone(), limits, self.pace);
@@ -50,7 +55,10 @@ impl Device {
                     let Some(index) = row.index().single() else { return };
                     let cells: Vec<_> = (0..columns).map(|column| row.get(column)).collect();
                     match self.plan.read(index, &cells) {
-                        Ok(poll) => {
+                        Ok(mut poll) => {
+                            if let (Some(reader), Some(own)) = (&mut self.vendor, cells.get(standard..)) {
+                                reader.read(index, own, &mut poll.counters);
+                            }
                             seen.rows += 1;
                             polls.push(poll);
                         }
