@@ -155,6 +155,7 @@ impl Selvedge {
             views: Arc::clone(&views),
             clock: Arc::new(clock::now),
             changes: Changes::default(),
+            sensors: BTreeMap::new(),
         };
         let core = std::thread::Builder::new()
             .name("core".into())

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::algebra::Clock;
 use super::seqlock::SeqCell;
+use super::speed::LAG;
 use crate::fabric::{
     AdminStatus, Counter, CounterWidth, Counters, DeviceHealth, DeviceId, DeviceIdentity, DeviceState, InterfaceId,
     InterfaceInfo, InterfaceState, OperStatus, Rate, Rates, SpeedSource, Timestamp, Unknown, UnreachableReason, Uptime,
@@ -218,8 +219,11 @@ pub fn interface_state(words: &[u64; INTERFACE_WORDS], device: &DeviceId, info: 
     let speed_bps = (words[SPEED] != 0).then_some(words[SPEED]);
     // Gaps count where the speed is that of an Ethernet port itself, and only such a port's is ever assumed.
     let speed_source = speed_bps.map(|bps| match info.speed_bps {
+        None if flags.counts_gaps && info.if_type == LAG => SpeedSource::Members,
         None if flags.counts_gaps => SpeedSource::Assumed,
         Some(stated) if stated == bps => SpeedSource::Stated,
+        // An aggregate's speed is declared, or that of its ports.
+        Some(_) if flags.counts_gaps => SpeedSource::Members,
         _ => SpeedSource::Declared,
     });
     let at = |index: usize, valid: bool| valid.then(|| Timestamp::from_micros(words[index] as i64));

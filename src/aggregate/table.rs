@@ -77,6 +77,12 @@ impl Table {
                     Work::add(&directory.work.strangers, 1);
                     return;
                 }
+                // Not the table's.
+                Reading::Aggregations(_)
+                | Reading::SpanningTree(_)
+                | Reading::Sensors(_)
+                | Reading::NextHops(_)
+                | Reading::Gateways(_) => return,
             },
         };
         let Some(device) = self.devices.get_mut(number as usize).and_then(Option::as_mut) else { return };
@@ -93,7 +99,13 @@ impl Table {
                 None => Work::add(&directory.work.strangers, 1),
             },
             Reading::Neighbors(_) => changes.neighbors = true,
-            Reading::Unreachable(_) | Reading::Retired => {}
+            Reading::Aggregations(members) => device.aggregate(members, &self.settings),
+            Reading::Unreachable(_)
+            | Reading::Retired
+            | Reading::SpanningTree(_)
+            | Reading::Sensors(_)
+            | Reading::NextHops(_)
+            | Reading::Gateways(_) => {}
         }
         device.hear(sample, changes);
     }
@@ -168,6 +180,7 @@ impl Table {
                     row.set_speed(&device.roster.cells[index], speed);
                 }
             }
+            device.add_up(&self.settings);
         }
     }
 

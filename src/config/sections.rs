@@ -203,6 +203,23 @@ pub(super) fn read_detect(root: &mut Section<'_>) -> detect::Settings {
         read_timing(&mut section, &mut device.enabled, &mut device.pending_for, &mut device.keep_firing_for);
         section.finish();
     }
+    if let Some(mut section) = detect.section("optics", help) {
+        let optics = &mut settings.optics;
+        read_timing(&mut section, &mut optics.enabled, &mut optics.pending_for, &mut optics.keep_firing_for);
+        let places = (
+            section.number("received_critical_dbm", &mut optics.received_critical_dbm, -60.0..=20.0),
+            section.number("received_warning_dbm", &mut optics.received_warning_dbm, -60.0..=20.0),
+        );
+        let (critical, warning) = (optics.received_critical_dbm, optics.received_warning_dbm);
+        check_order(&section, places, ("received_critical_dbm", critical), ("received_warning_dbm", warning));
+        let places = (
+            section.number("temperature_warning_c", &mut optics.temperature_warning_c, -40.0..=150.0),
+            section.number("temperature_critical_c", &mut optics.temperature_critical_c, -40.0..=150.0),
+        );
+        let (warning, critical) = (optics.temperature_warning_c, optics.temperature_critical_c);
+        check_order(&section, places, ("temperature_warning_c", warning), ("temperature_critical_c", critical));
+        section.finish();
+    }
     detect.finish();
     settings
 }

@@ -109,6 +109,12 @@ enabled = false
 [detect.device]
 for = "30s"
 
+[detect.optics]
+received_warning_dbm = -12
+received_critical_dbm = -14.4
+temperature_critical_c = 80
+for = "1m"
+
 [redundancy]
 forget_after = "30d"
 edge_after = "5m"
@@ -288,6 +294,10 @@ fn every_key_arrives_where_it_belongs() {
     assert_eq!((drops.corruption_warning, drops.corruption_critical, drops.minimum_pps), (1e-5, 1e-2, 2.0));
     assert!(!detect.redundancy.enabled && detect.device.enabled);
     assert_eq!(detect.device.pending_for, secs(30));
+    let optics = &detect.optics;
+    assert_eq!((optics.received_warning_dbm, optics.received_critical_dbm), (-12.0, -14.4));
+    assert_eq!((optics.temperature_warning_c, optics.temperature_critical_c), (70.0, 80.0));
+    assert_eq!((optics.enabled, optics.pending_for), (true, secs(60)));
 
     assert_eq!((topology.forget_after, topology.edge_after), (secs(30 * 86_400), secs(300)));
     let group = &topology.groups[0];

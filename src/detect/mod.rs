@@ -11,6 +11,7 @@ pub mod device;
 pub mod drops;
 pub mod forecast;
 pub mod link;
+pub mod optics;
 mod phrase;
 pub mod redundancy;
 pub mod saturation;
@@ -21,7 +22,7 @@ use std::sync::Arc;
 
 use crate::fabric::{
     DeviceId, DeviceState, Direction, FindingKey, FindingKind, InterfaceId, InterfaceState, LinkHealth, LinkId,
-    LinkState, Subject, Timestamp, UtilizationSpread, Verdict,
+    LinkState, Sensor, Subject, Timestamp, UtilizationSpread, Verdict,
 };
 use crate::topology::{Change, GroupReport, LinkReport};
 
@@ -42,6 +43,8 @@ pub struct Settings {
     pub redundancy: redundancy::Settings,
     /// `[detect.device]`
     pub device: device::Settings,
+    /// `[detect.optics]`
+    pub optics: optics::Settings,
 }
 
 /// How the utilisation of an interface was spread lately, for those that want to know.
@@ -59,11 +62,12 @@ struct InterfaceMemory {
     /// By direction: out, in.
     saturation: [Option<Live>; 2],
     drops: drops::Memory,
+    optics: optics::Memory,
 }
 
 impl InterfaceMemory {
     fn is_calm(&self) -> bool {
-        !self.down && self.saturation == [None, None] && self.drops.is_calm()
+        !self.down && self.saturation == [None, None] && self.drops.is_calm() && self.optics.is_calm()
     }
 
     /// The keys that are told.
@@ -83,6 +87,7 @@ impl InterfaceMemory {
             direction: Some(direction),
         };
         keys.extend(self.drops.told().map(key));
+        keys.extend(self.optics.told().map(|direction| optics::key(id, direction)));
         keys
     }
 }
@@ -145,6 +150,9 @@ impl Detectors {
                 ) => {
                     self.interfaces.entry(id.clone()).or_default().drops.prime(*kind, *direction);
                 }
+                (Subject::Interface(id), FindingKind::OpticsOutOfRange, direction) => {
+                    self.interfaces.entry(id.clone()).or_default().optics.prime(*direction);
+                }
                 (Subject::Group { name, device }, FindingKind::RedundancyDegraded | FindingKind::RedundancyLost, _) => {
                     let memory = self.groups.entry(name.clone()).or_default();
                     memory.device = device.clone();
@@ -185,7 +193,7 @@ impl Detectors {
         if !self.settings.forecast.enabled {
             verdicts.extend(self.forecasts.drain().map(|((id, way), _)| (forecast::key(&id, way), Verdict::Absent)));
         }
-        let Settings { link, saturation, drops, .. } = &self.settings;
+        let Settings { link, saturation, drops, optics, .. } = &self.settings;
         self.interfaces.retain(|id, memory| {
             let before = memory.told(id);
             memory.down &= link.enabled && link.edge_ports;
@@ -194,6 +202,9 @@ impl Detectors {
             }
             if !drops.enabled {
                 memory.drops = drops::Memory::default();
+            }
+            if !optics.enabled {
+                memory.optics = optics::Memory::default();
             }
             let after = memory.told(id);
             verdicts.extend(before.into_iter().filter(|key| !after.contains(key)).map(|key| (key, Verdict::Absent)));
@@ -286,6 +297,31 @@ impl Detectors {
             self.forecasts.insert(place, live);
         }
         verdict.into_iter().collect()
+    }
+
+    /// The sensors of an interface's optic were read, all of them; none if it has no optic (any more).
+    pub fn optics(&mut self, now: Timestamp, state: &InterfaceState, sensors: &[&Sensor]) -> Verdicts {
+        let mut verdicts = Verdicts::new();
+        if !self.settings.optics.enabled {
+            return verdicts;
+        }
+        let known = self.interfaces.get_mut(&state.id);
+        let was_known = known.is_some();
+        let mut fresh = InterfaceMemory::default();
+        let memory = known.unwrap_or(&mut fresh);
+        let tell = |key, verdict| verdicts.push((key, verdict));
+        optics::look(&self.settings.optics, now, state, sensors, &mut memory.optics, tell);
+        match (was_known, memory.is_calm()) {
+            (true, true) => drop(self.interfaces.remove(&state.id)),
+            (false, false) => drop(self.interfaces.insert(state.id.clone(), fresh)),
+            _ => {}
+        }
+        verdicts
+    }
+
+    /// Whether this group is told of now.
+    pub fn tells_of_group(&self, name: &str) -> bool {
+        self.groups.contains_key(name)
     }
 
     /// One end of a link was read or an event told of it.

@@ -209,6 +209,7 @@ fn evidence(at: Look<'_>, flow: &Flow<'_>, live: Live, shape: Shape) -> Evidence
     let assumed = match read.speed_source {
         Some(SpeedSource::Assumed) => " (assumed: the device does not say how fast it is)",
         Some(SpeedSource::Declared) => " (declared)",
+        Some(SpeedSource::Members) => " (the ports that carry their share, together)",
         _ => "",
     };
     let (verb, preposition) = match direction {

@@ -1,6 +1,7 @@
 //! The words everybody speaks: what a device, an interface, a link, a reading, a rate and a finding
 //! are. This room imports nothing of ours and does nothing but name things.
 
+mod bundle;
 mod counter;
 mod device;
 mod finding;
@@ -9,10 +10,14 @@ mod link;
 mod rate;
 mod sample;
 mod secret;
+mod sensor;
 mod spread;
 mod state;
 mod time;
 
+pub use bundle::{
+    AggregationMember, BridgePort, BridgePortState, Gateway, GatewayProtocol, GatewayRole, LacpState, NextHop,
+};
 pub use counter::{Counter, CounterWidth, Counters, DropClass};
 pub use device::{DeviceId, DeviceIdentity, Labels};
 pub use finding::{Direction, Evidence, Finding, FindingKey, FindingKind, Severity, Subject, Verdict};
@@ -21,6 +26,7 @@ pub use link::{ChassisId, GroupKind, LinkEnd, LinkId, ManagementAddress, Neighbo
 pub use rate::{Rate, Unknown};
 pub use sample::{InterfacePoll, Medium, Reading, Sample, UnreachableReason};
 pub use secret::Secret;
+pub use sensor::{Limits, Quantity, Sensor, SensorState};
 pub use spread::{Percentiles, Spread, UtilizationSpread};
 pub use state::{
     DeviceHealth, DeviceState, EndState, GroupState, InterfaceState, LinkHealth, LinkState, Rates, Snapshot,

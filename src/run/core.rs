@@ -9,6 +9,7 @@
 //! Nothing here waits: samples come from a bounded queue, transitions go to a deliverer that writes them down in a thread of
 //! its own, history takes what it can, and readers take what was last shown.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +20,9 @@ use crate::aggregate::{Changes, SampleReceiver, Table};
 use crate::alert::{Book, Transition};
 use crate::deliver::{Clock, Deliverer};
 use crate::detect::{Detectors, Verdicts};
-use crate::fabric::{DeviceId, FindingKey, InterfaceId, LinkId, Reading, Sample, Subject, Timestamp};
+use crate::fabric::{
+    DeviceId, FindingKey, InterfaceId, InterfaceState, LinkId, Reading, Sample, Sensor, SensorState, Subject, Timestamp,
+};
 use crate::history::History;
 use crate::topology::{self, LinkReport, Topology, View};
 use crate::{aggregate, detect};
@@ -70,6 +73,8 @@ pub(super) struct Core {
     pub clock: Clock,
     /// What the last sample changed; kept for its memory.
     pub changes: Changes,
+    /// What optics last said, by device, in the order of interfaces.
+    pub sensors: BTreeMap<DeviceId, Vec<SensorState>>,
 }
 
 /// How the topology looks into the table.
@@ -153,9 +158,15 @@ impl Core {
             Reading::Retired => {
                 self.topology.forget(now, device);
                 self.detectors.forget(device);
+                self.sensors.remove(device);
                 // The book says it better than the detectors' "absent": it is no longer watched.
                 told.extend(self.book.retire(now, |key| concerns(key, device)));
             }
+            Reading::Aggregations(members) => drop(self.topology.learn_aggregations(now, device, members)),
+            Reading::SpanningTree(ports) => drop(self.topology.learn_spanning_tree(now, device, ports)),
+            Reading::NextHops(hops) => drop(self.topology.learn_next_hops(now, device, hops)),
+            Reading::Gateways(gateways) => drop(self.topology.learn_gateways(now, device, gateways)),
+            Reading::Sensors(sensors) => self.look_at_optics(now, device, sensors, told),
             Reading::Poll(_) | Reading::Event { .. } | Reading::Unreachable(_) => {}
         }
         for interface in &changes.removed {
@@ -174,8 +185,10 @@ impl Core {
             let link = report.as_ref().map(|report| &report.state);
             let verdicts = self.detectors.interface(now, &state, link, &|id| table.spread(id, now));
             self.observe(now, verdicts, told);
-            if let Some(report) = report {
-                self.judge_link(now, &report, told);
+            match report {
+                Some(report) => self.judge_link(now, &report, told),
+                // A port without a neighbour may be one of an aggregate's all the same.
+                None => self.look_at_bundles(now, &state, told),
             }
         }
         if !changes.retired
@@ -185,6 +198,34 @@ impl Core {
             self.observe(now, verdicts, told);
         }
         self.changes = changes;
+    }
+
+    /// The groups that rest on a port without a link.
+    fn look_at_bundles(&mut self, now: Timestamp, state: &InterfaceState, told: &mut Vec<Transition>) {
+        let concerns = |name: &&Arc<str>| !state.oper_status.is_up() || self.detectors.tells_of_group(name);
+        let names: Vec<_> = self.topology.groups_at(&state.id).iter().filter(concerns).cloned().collect();
+        for name in names {
+            self.look_at_group(now, &name, told);
+        }
+    }
+
+    /// All sensors of a device: judged, and kept for those who look.
+    fn look_at_optics(&mut self, now: Timestamp, device: &DeviceId, sensors: &[Sensor], told: &mut Vec<Transition>) {
+        let of = |sensor: &Sensor| InterfaceId { device: device.clone(), if_name: Arc::clone(&sensor.if_name) };
+        let mut by_port: BTreeMap<InterfaceId, Vec<&Sensor>> = BTreeMap::new();
+        // One whose optic was pulled is looked at once more, without any.
+        let before = self.sensors.get(device).into_iter().flatten();
+        by_port.extend(before.map(|state| (state.interface.clone(), Vec::new())));
+        for sensor in sensors {
+            by_port.entry(of(sensor)).or_default().push(sensor);
+        }
+        for (port, sensors) in by_port {
+            let Some(state) = self.table.interface(&port) else { continue };
+            let verdicts = self.detectors.optics(now, &state, &sensors);
+            self.observe(now, verdicts, told);
+        }
+        let kept = |sensor: &Sensor| SensorState { interface: of(sensor), sensor: sensor.clone(), read_at: now };
+        self.sensors.insert(device.clone(), sensors.iter().map(kept).collect());
     }
 
     /// A link and the groups it belongs to.
@@ -270,7 +311,8 @@ impl Core {
     fn show(&self, now: Timestamp, pace: &mut Pace) {
         if pace.stale && now.since(pace.drawn_at) >= DRAW_EVERY {
             let (links, groups) = self.topology.snapshot(now, view!(self.table));
-            self.views.show_drawing(Drawing { links, groups });
+            let sensors = self.sensors.values().flatten().cloned().collect();
+            self.views.show_drawing(Drawing { links, groups, sensors });
             // What alerts rest on moves on too, without a transition.
             if self.book.active() > 0 {
                 self.views.show_alerts(self.book.alerts().cloned().collect());

@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 
 use super::WebState;
 use super::query::{Params, Refusal};
-use super::view::{self, AuditView, DeviceView, GroupView, InterfaceView, LinkView};
+use super::view::{self, AuditView, DeviceView, GroupView, InterfaceView, LinkView, SensorView};
 use crate::fabric::{DeviceHealth, InterfaceId, LinkHealth, OperStatus, Timestamp};
 use crate::history::{QueryError, Series};
 
@@ -116,6 +116,23 @@ pub(super) async fn groups(State(state): State<WebState>, mut params: Params) ->
             .map(GroupView::from)
             .filter(|one| health.as_ref().is_none_or(|health| one.state.as_str() == health));
         to_json(&groups.collect::<Vec<_>>())
+    })
+    .await
+}
+
+/// `GET /api/optics?device=&interface=`
+pub(super) async fn optics(State(state): State<WebState>, mut params: Params) -> Answer {
+    let device = params.take("device");
+    let interface = params.take("interface");
+    params.end(&["device", "interface"])?;
+    let snapshot = (state.snapshot)();
+    large(move || {
+        let sensors = snapshot
+            .sensors
+            .iter()
+            .filter(|one| device.as_ref().is_none_or(|device| one.interface.device.as_str() == device))
+            .filter(|one| interface.as_ref().is_none_or(|interface| *one.interface.if_name == **interface));
+        to_json(&sensors.map(SensorView::from).collect::<Vec<_>>())
     })
     .await
 }

@@ -3,7 +3,7 @@
 //! | route | what |
 //! |---|---|
 //! | `/` `/assets/*` | the page, out of the binary |
-//! | `/api/devices` `interfaces` `links` `groups` `alerts` `audit` | the present, out of the snapshot and the book |
+//! | `/api/devices` `interfaces` `links` `groups` `optics` `alerts` `audit` | the present, out of the snapshot and the book |
 //! | `/api/history` | the past of one interface |
 //! | `/api/status` | how we do |
 //! | `/api/events` | the present again, whenever it changes |

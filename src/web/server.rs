@@ -144,6 +144,7 @@ fn router(rooms: Rooms) -> Router {
         .route("/api/interfaces", get(api::interfaces))
         .route("/api/links", get(api::links))
         .route("/api/groups", get(api::groups))
+        .route("/api/optics", get(api::optics))
         .route("/api/alerts", get(api::alerts))
         .route("/api/audit", get(api::audit))
         .route("/api/history", get(api::history))

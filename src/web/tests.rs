@@ -220,6 +220,7 @@ fn snapshot() -> Snapshot {
             since: Timestamp::from_secs(T0),
             heard_at: None,
             groups: vec!["leaf1 uplinks".into()],
+            stands_by: false,
         }],
         groups: vec![GroupState {
             name: "leaf1 uplinks".into(),
@@ -228,7 +229,9 @@ fn snapshot() -> Snapshot {
             planned: vec![link.clone(), LinkId::new(&InterfaceId::new("leaf1", "x"), &InterfaceId::new("spine2", "y"))],
             working: vec![link],
             unknown: vec![],
+            reasons: vec![],
         }],
+        sensors: vec![],
     }
 }
 

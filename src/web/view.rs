@@ -12,8 +12,9 @@ use crate::aggregate::algebra::Clock;
 use crate::alert::{Alert, AlertView};
 use crate::fabric::{
     AdminStatus, Counter, DeviceHealth, DeviceState, Direction, EndState, FindingKey, GroupKind, GroupState,
-    InterfaceId, InterfaceState, Labels, LinkHealth, LinkId, LinkState, OperStatus, Percentiles, Rate, Rates, Snapshot,
-    SpeedSource, Spread, Subject, Timestamp, Unknown, UnreachableReason, UtilizationSpread,
+    InterfaceId, InterfaceState, Labels, Limits, LinkHealth, LinkId, LinkState, OperStatus, Percentiles, Quantity,
+    Rate, Rates, SensorState, Snapshot, SpeedSource, Spread, Subject, Timestamp, Unknown, UnreachableReason,
+    UtilizationSpread,
 };
 
 /// One element of `/api/devices`.
@@ -248,6 +249,8 @@ pub(super) struct LinkView<'a> {
     since: String,
     heard_at: Option<String>,
     groups: &'a [Arc<str>],
+    /// Spanning tree blocks it: it carries nothing, and stands by.
+    stands_by: bool,
     utilization: BothWays,
     /// Of the last hour.
     utilization_1h: HourBothWays,
@@ -303,6 +306,7 @@ impl<'a> LinkView<'a> {
             since: link.since.to_string(),
             heard_at: time(link.heard_at),
             groups: &link.groups,
+            stands_by: link.stands_by,
             utilization: BothWays { a_to_b: link.a.utilization_out, b_to_a: link.b.utilization_out },
             utilization_1h: HourBothWays {
                 a_to_b: last_hour(&link.a, &link.b, spread),
@@ -399,6 +403,8 @@ pub(super) struct GroupView<'a> {
     planned: &'a [LinkId],
     working: &'a [LinkId],
     unknown: &'a [LinkId],
+    /// Why members do not work, where more is known than that they are down.
+    reasons: BTreeMap<&'a str, &'a str>,
 }
 
 impl<'a> From<&'a GroupState> for GroupView<'a> {
@@ -411,6 +417,36 @@ impl<'a> From<&'a GroupState> for GroupView<'a> {
             planned: &group.planned,
             working: &group.working,
             unknown: &group.unknown,
+            reasons: group.reasons.iter().map(|(id, reason)| (id.as_str(), &**reason)).collect(),
+        }
+    }
+}
+
+/// One element of `/api/optics`.
+#[derive(Serialize)]
+pub(super) struct SensorView<'a> {
+    device: &'a str,
+    interface: &'a str,
+    sensor: &'a str,
+    quantity: Quantity,
+    unit: &'static str,
+    value: Option<f64>,
+    limits: Limits,
+    read_at: String,
+}
+
+impl<'a> From<&'a SensorState> for SensorView<'a> {
+    fn from(state: &'a SensorState) -> Self {
+        let SensorState { interface, sensor, read_at } = state;
+        Self {
+            device: interface.device.as_str(),
+            interface: &interface.if_name,
+            sensor: &sensor.name,
+            quantity: sensor.quantity,
+            unit: sensor.quantity.unit(),
+            value: sensor.value,
+            limits: sensor.limits,
+            read_at: read_at.to_string(),
         }
     }
 }
@@ -477,6 +513,7 @@ mod tests {
             planned: (0..planned).map(link).collect(),
             working: (0..working).map(link).collect(),
             unknown: (working..working + unknown).map(link).collect(),
+            reasons: vec![],
         }
     }
 

@@ -536,3 +536,41 @@ fn readers_see_whole_interfaces_while_they_are_written() {
     bench.apply(1e6, None, Reading::Retired);
     assert!(watch.join().unwrap() > 0);
 }
+
+#[test]
+fn an_aggregate_is_as_fast_as_its_live_ports_together() {
+    use crate::fabric::{AggregationMember, LacpState};
+    let mut bench = Bench::new(&["eth0", "eth1", "Po1"]);
+    let mut infos: Vec<_> = ["eth0", "eth1"].iter().zip(1..).map(|(name, index)| port(name, index)).collect();
+    // Configured for more than its ports have.
+    let aggregate =
+        InterfaceInfo { if_type: 161, speed_bps: Some(40 * GIGABIT), ..InterfaceInfo::clone(&port("Po1", 3)) };
+    infos.push(Arc::new(aggregate));
+    bench.apply(0.0, None, Reading::Inventory(infos.clone()));
+    let polled = |status| {
+        vec![with_status("eth0", OperStatus::Up), with_status("eth1", status), with_status("Po1", OperStatus::Up)]
+    };
+    bench.poll(1.0, polled(OperStatus::Up));
+    let speed = |bench: &Bench| (bench.state("Po1").speed_bps, bench.state("Po1").speed_source);
+    assert_eq!(speed(&bench), (Some(40 * GIGABIT), Some(SpeedSource::Stated)), "as long as nobody tells its ports");
+    let member = |name: &str, attached| AggregationMember {
+        if_name: name.into(),
+        aggregator: "Po1".into(),
+        attached: Some(attached),
+        actor: Some(LacpState::from_bits(if attached { 0xbc } else { 0x82 })),
+        partner: None,
+    };
+    let members = |second| Reading::Aggregations(vec![member("eth0", true), member("eth1", second)]);
+    bench.apply(2.0, None, members(true));
+    assert_eq!(speed(&bench), (Some(2 * GIGABIT), Some(SpeedSource::Members)));
+    bench.poll(3.0, polled(OperStatus::Down));
+    assert_eq!(speed(&bench).0, Some(GIGABIT), "a port that is down carries nothing");
+    bench.poll(4.0, polled(OperStatus::Up));
+    bench.apply(5.0, None, members(false));
+    assert_eq!(speed(&bench).0, Some(GIGABIT), "nor does one that is not attached");
+    bench.apply(6.0, None, Reading::Inventory(infos));
+    assert_eq!(speed(&bench).0, Some(GIGABIT));
+    let rule = SpeedOverride { device: "*".into(), interface: "Po1".into(), speed_bps: 5 };
+    bench.table.reconfigure(Settings { speed_overrides: vec![rule], ..Settings::default() });
+    assert_eq!(speed(&bench), (Some(5), Some(SpeedSource::Declared)), "the operator knows better");
+}

@@ -158,7 +158,16 @@ fn links_groups_and_alerts_are_there_and_the_unknown_is_not() {
     let link = |port: &str, health| {
         let (a, b) = (end("leaf1", port, Rate::Known(0.5)), end("spine1", port, Rate::default()));
         let id = LinkId::new(&a.end.interface, &b.end.interface);
-        LinkState { id, a, b, health, since: Timestamp::default(), heard_at: None, groups: Vec::new() }
+        LinkState {
+            id,
+            a,
+            b,
+            health,
+            since: Timestamp::default(),
+            heard_at: None,
+            groups: Vec::new(),
+            stands_by: false,
+        }
     };
     let snapshot = Snapshot {
         links: vec![link("1", LinkHealth::Up), link("2", LinkHealth::Down), link("3", LinkHealth::Unknown)],

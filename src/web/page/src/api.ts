@@ -28,7 +28,7 @@ export interface LinkEnd {
   watched: boolean;
   oper_status: string;
   speed_bps: Known;
-  speed_source?: "stated" | "declared" | "assumed" | null;
+  speed_source?: "stated" | "declared" | "members" | "assumed" | null;
   /** Bit/s this end sends into the link. */
   out_bps: Known;
   out_drops_pps: Known;
@@ -57,7 +57,7 @@ export interface Link {
 
 export interface Group {
   name: string;
-  kind: "parallel" | "uplinks" | "declared";
+  kind: "parallel" | "uplinks" | "lag" | "ecmp" | "gateways" | "declared";
   device: string | null;
   planned: string[];
   working: string[];
@@ -99,7 +99,7 @@ export interface Interface {
   ifAlias?: string | null;
   ifType?: number | string | null;
   speed_bps: Known;
-  speed_source?: "stated" | "declared" | "assumed" | null;
+  speed_source?: "stated" | "declared" | "members" | "assumed" | null;
   ifOperStatus: string;
   ifAdminStatus: string;
   since: string | null;
