@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::alert::{AlertState, Change, Fingerprint, Transition};
+use crate::alert::{AlertState, Fingerprint, Tell, Transition};
 use crate::fabric::{Labels, Timestamp};
 
 /// A notification, finished but for the spelling of its receiver's kind.
@@ -38,14 +38,13 @@ pub(super) enum Step {
 }
 
 impl Step {
-    /// Of a transition; none where nobody is told of it. Trouble that becomes less is on the page: it wakes nobody up.
+    /// Of a transition; none where nobody is told of it.
     pub fn of(transition: &Transition) -> Option<Self> {
-        match transition.change {
-            Change::Fired => Some(Self::Fired),
-            Change::Severity { from } => (transition.alert.severity() > from).then_some(Self::Severity),
-            Change::Resolved => Some(Self::Resolved),
-            Change::Pending | Change::Withdrawn | Change::Forgotten => None,
-        }
+        Some(match transition.tell? {
+            Tell::Began => Self::Fired,
+            Tell::Worse => Self::Severity,
+            Tell::Over => Self::Resolved,
+        })
     }
 }
 

@@ -189,7 +189,13 @@ impl Store {
     pub(super) fn stored_alerts(&self) -> Result<Vec<StoredAlert>, ReadError> {
         let mut alerts = Vec::new();
         self.scan(Table::Alerts, |key, json| match serde_json::from_slice::<StoredAlert>(json) {
-            Ok(stored) => alerts.push(stored),
+            Ok(mut stored) => {
+                // Written by a version that told of all that fired.
+                if stored.notice.is_some() && stored.alert.is_active() && stored.alert.standing.told.is_none() {
+                    stored.alert.standing.told = Some(stored.alert.severity());
+                }
+                alerts.push(stored);
+            }
             Err(error) => tracing::warn!(
                 path = %self.path.display(),
                 fingerprint = %String::from_utf8_lossy(key),

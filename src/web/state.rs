@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::alert::Alert;
+use crate::alert::{Alert, Mutes, Silence};
 use crate::fabric::Snapshot;
 use crate::history::History;
 
@@ -20,6 +20,10 @@ pub struct WebState {
     pub snapshot: Source<Arc<Snapshot>>,
     /// The alerts of the book: pending, firing and lately resolved.
     pub alerts: Source<Arc<Vec<Alert>>>,
+    /// Silences and maintenance windows.
+    pub mutes: Source<Arc<Mutes>>,
+    /// Changes a silence; returns when that is written down, and so may block for a moment.
+    pub edit: Arc<dyn Fn(Edit) -> Result<Silence, String> + Send + Sync>,
     /// The history, where it is kept.
     pub history: Option<History>,
     /// What `/api/status` shows.
@@ -30,6 +34,15 @@ pub struct WebState {
     pub health: Source<Probe>,
     /// Is it ready? Asked by `/readyz`: every target was tried once, the store is open.
     pub readiness: Source<Probe>,
+}
+
+/// What may be changed from here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Edit {
+    /// Make a silence.
+    Silence(Silence),
+    /// End one, by its id.
+    End(String),
 }
 
 /// The answer to a health question: fine where no reason speaks against it.
