@@ -23,6 +23,13 @@ pub(super) struct Entry {
     /// The labels by which receivers know the alert until now, where they are other ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaces: Option<Labels>,
+    /// What it is told together with; empty where it is told by itself.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub group: String,
+    /// The number of the first of those with which it leaves: decided once, so that every attempt, also after a kill,
+    /// tells the same under the same key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<u64>,
 }
 
 /// What a notification tells of its alert.
@@ -33,6 +40,8 @@ pub(super) enum Step {
     Fired,
     /// It fires with a higher severity.
     Severity,
+    /// It fires still: told again.
+    Again,
     /// It is over.
     Resolved,
 }
@@ -78,6 +87,23 @@ impl Entry {
                 ends_at: alert.resolved_at,
             },
             replaces: None,
+            group: String::new(),
+            batch: None,
+        }
+    }
+
+    /// Of an alert that people know and that fires still.
+    pub fn again(notice: Notice, number: u64, now: Timestamp) -> Self {
+        Self {
+            number,
+            idempotency_key: format!("{}-{number}-{}", notice.fingerprint, now.as_micros()),
+            created_at: now,
+            observed_at: now,
+            step: Step::Again,
+            notice,
+            replaces: None,
+            group: String::new(),
+            batch: None,
         }
     }
 }

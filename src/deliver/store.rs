@@ -23,7 +23,8 @@ use std::time::{Duration, Instant};
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 use serde::{Deserialize, Serialize};
 
-use crate::alert::{Alert, Saved};
+use crate::alert::{Alert, Fingerprint, Saved};
+use crate::fabric::Timestamp;
 
 use super::entry::{Entry, Notice};
 
@@ -54,6 +55,9 @@ pub(super) struct StoredAlert {
     /// What they heard last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notice: Option<Notice>,
+    /// When they heard it, for those who are told again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spoken_at: Option<Timestamp>,
 }
 
 /// The opened store.
@@ -204,6 +208,12 @@ impl Store {
             ),
         })?;
         Ok(alerts)
+    }
+
+    /// One alert with those who were told; none where it is not there or cannot be read.
+    pub(super) fn stored_alert(&self, fingerprint: Fingerprint) -> Result<Option<StoredAlert>, ReadError> {
+        let json = self.read(Table::Alerts, fingerprint.to_string().as_bytes())?;
+        Ok(json.and_then(|json| serde_json::from_slice(&json).ok()))
     }
 
     /// Every notification in the outbox, in order for each receiver.

@@ -95,6 +95,8 @@ impl Status {
                     "acknowledged": receiver.acknowledged(),
                     "failed_attempts": receiver.failed_attempts(),
                     "refused": receiver.refused(),
+                    "held": receiver.held(),
+                    "evicted": receiver.evicted(),
                     "failure": receiver.failure(),
                 })
             })
@@ -264,6 +266,20 @@ impl Status {
             Kind::Counter,
             "Notifications that a receiver refused for good.",
             |r| r.refused(),
+        );
+        per_receiver(
+            registry,
+            "selvedge_notifications_held_total",
+            Kind::Counter,
+            "Notifications that had to wait for the receiver's rate limit.",
+            |r| r.held(),
+        );
+        per_receiver(
+            registry,
+            "selvedge_notifications_evicted_total",
+            Kind::Counter,
+            "Notifications thrown away because too many waited, the oldest that are over first.",
+            |r| r.evicted(),
         );
         let deliverer = Arc::clone(&self.deliverer);
         registry.provide(
