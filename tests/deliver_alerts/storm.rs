@@ -12,6 +12,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use selvedge::alert::Route;
 use selvedge::deliver::{Pace, ReceiverSettings};
 use selvedge::fabric::Severity::Critical;
 
@@ -22,13 +23,27 @@ const CHILD: &str = "SELVEDGE_STORM_TEST";
 const STEPS: u64 = 10_000;
 const DEVICES: u64 = 400;
 /// Among the answers of the receivers that misbehave; each of these costs a pause.
-const FAULTS: usize = 12;
+const FAULTS: usize = 8;
 
 fn random(state: &mut u64) -> u64 {
     *state ^= *state << 13;
     *state ^= *state >> 7;
     *state ^= *state << 17;
     *state
+}
+
+/// One hears of every fifth device, the other of all.
+fn routes() -> Vec<Route> {
+    let route = |receiver: &str, role: &[&str]| Route {
+        receiver: receiver.into(),
+        matchers: role.iter().map(|role| ("role".to_owned(), (*role).to_owned())).collect(),
+    };
+    vec![route("single", &["spine"]), route("grouped", &[])]
+}
+
+fn device(sequence: u64) -> String {
+    let number = sequence % DEVICES;
+    format!("{}{number}", if number.is_multiple_of(5) { "spine" } else { "leaf" })
 }
 
 /// Both receivers: one is told of each alert by itself, the other by groups of whatever waits.
@@ -57,7 +72,9 @@ fn faults(seed: u64) -> Vec<Manner> {
 #[tokio::test(flavor = "multi_thread")]
 async fn none_of_ten_thousand_steps_is_lost_or_acknowledged_twice() {
     let began = Instant::now();
-    let data = tempfile::tempdir().unwrap();
+    // A kill takes nothing from memory that is a file system: no need to wait for a disk ten thousand times.
+    let shared = Path::new("/dev/shm");
+    let data = if shared.is_dir() { tempfile::tempdir_in(shared) } else { tempfile::tempdir() }.unwrap();
     let single = Receiver::start(faults(0x5eed), Manner::Answer(200, "")).await;
     let grouped = Receiver::start(faults(0xf00d), Manner::Answer(200, "")).await;
     let mut chance = 0x9e37_79b9_7f4a_7c15_u64;
@@ -65,7 +82,7 @@ async fn none_of_ten_thousand_steps_is_lost_or_acknowledged_twice() {
     // How many requests each had been sent at each kill.
     let mut cuts: [HashSet<usize>; 2] = Default::default();
     while accepted < STEPS {
-        let life = Duration::from_millis(random(&mut chance) % 700);
+        let life = Duration::from_millis(random(&mut chance) % 1_500);
         let (path, urls) = (data.path().to_owned(), [single.url(), grouped.url()]);
         let reached = super::kill::live_and_die_as("storm::child", CHILD, &path, &urls.join(" "), life).await;
         assert!(reached >= accepted, "after the restart it knows less than before: {reached} < {accepted}");
@@ -77,7 +94,8 @@ async fn none_of_ten_thousand_steps_is_lost_or_acknowledged_twice() {
             cut.insert(receiver.requests().len());
         }
     }
-    let (book, deliverer) = start(data.path(), settings(&single.url(), &grouped.url()), vec![]);
+    println!("accepted after {:.1} s", began.elapsed().as_secs_f64());
+    let (book, deliverer) = start(data.path(), settings(&single.url(), &grouped.url()), routes());
     let waiting = || deliverer.stats().receivers().iter().map(|one| one.waiting()).sum::<u64>();
     // The first look at the outbox is the clerk's: it is known when something is out.
     deliverer.settle();
@@ -85,9 +103,9 @@ async fn none_of_ten_thousand_steps_is_lost_or_acknowledged_twice() {
     deliverer.stop(Duration::from_secs(5)).await;
     drop(book);
 
-    for (receiver, cuts) in [&single, &grouped].into_iter().zip(&cuts) {
+    for (receiver, cuts, share) in [(&single, &cuts[0], 5), (&grouped, &cuts[1], 1)] {
         let requests = receiver.requests();
-        let repeated = check(&requests, cuts, accepted);
+        let repeated = check(&requests, cuts, accepted / share);
         let faults = requests.iter().filter(|request| !request.acknowledged).count();
         println!(
             "{} requests, {faults} faults met, {repeated} acknowledged just before a kill and repeated",
@@ -128,7 +146,7 @@ fn check(requests: &[Request], cuts: &HashSet<usize>, accepted: u64) -> usize {
         }
     }
     // Of the last batch a kill may have come after it was written and before it was said to be.
-    assert!(steps >= accepted, "accepted {accepted}, acknowledged {steps}");
+    assert!(steps + 1 >= accepted, "accepted {accepted}, acknowledged {steps}");
     assert!(steps <= accepted + DEVICES, "{steps} of {accepted}");
     repeated
 }
@@ -140,13 +158,13 @@ async fn child() {
     let Some(data) = std::env::var_os(CHILD) else { return };
     let urls = std::env::var("SELVEDGE_KILL_URL").unwrap();
     let (single, grouped) = urls.split_once(' ').unwrap();
-    let (mut book, deliverer) = start(Path::new(&data), settings(single, grouped), vec![]);
+    let (mut book, deliverer) = start(Path::new(&data), settings(single, grouped), routes());
     let mut sequence = book.alerts().map(|alert| alert.sequence).max().unwrap_or(0);
     println!("\naccepted {sequence}");
     while sequence < STEPS + DEVICES {
         // Each word turns a device over, so that every step is told.
-        for _ in 0..=sequence % 60 {
-            let name = format!("device{}", sequence % DEVICES);
+        for _ in 0..=sequence % 250 {
+            let name = device(sequence);
             let key = super::key_of(&name);
             let fires = book.get(&key).is_some_and(|alert| alert.is_active());
             let steps = word(&mut book, &name, (!fires).then_some(Critical));
