@@ -312,7 +312,7 @@ impl Gate {
             }
         }
         let sets: Vec<Vec<FindingKey>> = match &key.subject {
-            Subject::Group { .. } => missing.iter().map(|link| deaths(link)).collect(),
+            Subject::Group { .. } => missing.iter().map(deaths).collect(),
             subject => vec![self.candidates(key.kind, subject, view)],
         };
         let links: Vec<Option<&LinkId>> = match &key.subject {
