@@ -13,7 +13,7 @@ mod views;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -22,14 +22,14 @@ use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-use self::core::{Command, Core, CoreSettings, TOPOLOGY_DOCUMENT};
+use self::core::{Command, Core, CoreSettings, SILENCES_DOCUMENT, TOPOLOGY_DOCUMENT};
 use self::forecast::Forecaster;
 use self::status::Status;
 pub use self::views::{Drawing, Views};
 use crate::aggregate::{self, Changes, Table};
-use crate::alert::Book;
+use crate::alert::{Book, Gate, Silences};
 use crate::collect::host::{self, Host};
-use crate::collect::snmp::{NameChange, NameSink, Poller, Progress};
+use crate::collect::snmp::{NameChange, NameSink, Poke, Poller, Progress, Who};
 use crate::collect::traps::TrapListener;
 use crate::collect::{SampleSink, TrapSettings, clock};
 use crate::config::Settings;
@@ -119,6 +119,7 @@ impl Selvedge {
         let memory = remembered::<Memory>(&store, TOPOLOGY_DOCUMENT).map_err(unreadable)?;
         let names = remembered::<BTreeMap<String, DeviceId>>(&store, NAMES_DOCUMENT).map_err(unreadable)?;
         let names = names.unwrap_or_default();
+        let silences = remembered::<Silences>(&store, SILENCES_DOCUMENT).map_err(unreadable)?.unwrap_or_default();
         let engine = remembered::<Engine>(&store, ENGINE_DOCUMENT).map_err(unreadable)?.unwrap_or_default().rebooted();
         let history = match settings.history.enabled {
             true => Some(History::start(&settings.history).map_err(StartError::History)?),
@@ -142,6 +143,9 @@ impl Selvedge {
         detectors.prime(saved.alerts.iter().filter(|alert| alert.is_active()).map(|alert| alert.key()));
         let mut book = Book::new();
         book.restore(saved);
+        // The poller starts after the core: whom it should ask before that is asked with the first poll anyway.
+        let asked: Arc<OnceLock<Weak<Poller>>> = Arc::default();
+        let asker = Arc::clone(&asked);
         let (commands, inbox) = channel::unbounded();
         let core = Core {
             samples: queue,
@@ -150,6 +154,12 @@ impl Selvedge {
             topology: Topology::new(settings.topology.clone(), memory),
             detectors,
             book,
+            gate: Gate::new(settings.alerts.clone(), silences),
+            ask: Box::new(move |device| {
+                if let Some(poller) = asker.get().and_then(Weak::upgrade) {
+                    poller.poke(&Who::Device(device), Poke::States);
+                }
+            }),
             deliverer: Arc::clone(&deliverer),
             history: history.clone(),
             views: Arc::clone(&views),
@@ -183,6 +193,7 @@ impl Selvedge {
         )
         .map_err(|error| StartError::System("open sockets for SNMP", error))?;
         let poller = Arc::new(poller);
+        let _ = asked.set(Arc::downgrade(&poller));
         let traps = match &settings.traps {
             Some(wanted) => {
                 // Kept before it is used: no sender of informs may see a boot twice.
@@ -203,6 +214,7 @@ impl Selvedge {
             history: history.clone(),
             deliverer: Arc::clone(&deliverer),
             queue: queue_stats,
+            commands: commands.clone(),
             started_at: clock::now(),
         };
         let (stop_web, stopped) = watch::channel(false);
@@ -256,6 +268,7 @@ impl Selvedge {
             aggregate: settings.aggregate.clone(),
             topology: settings.topology.clone(),
             detect: settings.detect.clone(),
+            alerts: settings.alerts.clone(),
         };
         if let Some(forecaster) = &self.forecaster {
             forecaster.reconfigure(settings.detect.forecast.clone());

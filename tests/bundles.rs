@@ -51,7 +51,7 @@ async fn watch(simulation: &Simulation, data: &Scratch) -> Selvedge {
         retries: 1,
     });
     let settings = Settings {
-        web: web::Settings { listen: (Ipv4Addr::LOCALHOST, 0).into() },
+        web: web::Settings { listen: (Ipv4Addr::LOCALHOST, 0).into(), ..Default::default() },
         history: history::Settings { enabled: false, path: data.0.clone(), ..history::Settings::default() },
         targets: targets.collect(),
         host: HostSettings { enabled: false, ..HostSettings::default() },

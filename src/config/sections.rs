@@ -13,7 +13,7 @@ use crate::aggregate::SpeedOverride;
 use crate::collect::{HostSettings, TrapSettings};
 use crate::fabric::InterfaceId;
 use crate::topology::DeclaredGroup;
-use crate::{aggregate, detect, history, topology, web};
+use crate::{aggregate, alert, detect, history, topology, web};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -22,9 +22,19 @@ pub(super) fn read_web(root: &mut Section<'_>) -> web::Settings {
     if let Some(mut section) = root.section("web", "write [web]") {
         section.hint("port", "write the port behind the address: listen = \"127.0.0.1:9750\"");
         read_listen(&mut section, &mut settings.listen, "127.0.0.1:9750");
+        read_changes(&mut section, &mut settings.changes);
         section.finish();
     }
     settings
+}
+
+fn read_changes(section: &mut Section<'_>, slot: &mut web::Changes) {
+    let help = "write changes = \"loopback\", \"never\" or \"anywhere\"";
+    let Some(found) = section.text("changes", help) else { return };
+    match web::Changes::from_word(&found.value) {
+        Some(changes) => *slot = changes,
+        None => section.context.error(&found.at, format!("{} is not known", quote(&found.value)), help),
+    }
 }
 
 pub(super) fn read_traps(root: &mut Section<'_>) -> Option<TrapSettings> {
@@ -79,7 +89,7 @@ pub(super) fn read_host(root: &mut Section<'_>) -> HostSettings {
 }
 
 /// `[interfaces]` and `[[interface]]`
-pub(super) fn read_interfaces(root: &mut Section<'_>) -> aggregate::Settings {
+pub(super) fn read_interfaces(root: &mut Section<'_>, alerts: &mut alert::Settings) -> aggregate::Settings {
     let mut settings = aggregate::Settings::default();
     if let Some(mut section) = root.section("interfaces", "write [interfaces]; for one of them, [[interface]]") {
         if section.is_false("default_speed") {
@@ -99,7 +109,10 @@ pub(super) fn read_interfaces(root: &mut Section<'_>) -> aggregate::Settings {
         let device = section.name("device", "write the device's name, in quotes");
         section.require("name", "write name = \"et-0/0/1\"; * stands for any run of characters");
         let interface = section.name("name", "write the interface's name, in quotes");
-        section.require("speed", "write speed = \"1G\"");
+        let circuit = section.name("circuit", "write circuit = \"ID\", the line's name by its owner, in quotes");
+        if circuit.is_none() {
+            section.require("speed", "write speed = \"1G\", or circuit = \"ID\"");
+        }
         let speed = section.speed("speed");
         let at = section.at.clone();
         section.finish();
@@ -110,7 +123,16 @@ pub(super) fn read_interfaces(root: &mut Section<'_>) -> aggregate::Settings {
                 format!("{} of {} is set twice", quote(&interface.value), quote(&device.value)),
                 "the first [[interface]] that fits counts; remove one",
             );
-        } else if let Some(speed) = speed {
+            continue;
+        }
+        if let Some(circuit) = circuit {
+            alerts.circuits.push(alert::Circuit {
+                device: device.value.clone(),
+                interface: interface.value.clone(),
+                name: circuit.value.into(),
+            });
+        }
+        if let Some(speed) = speed {
             settings.speed_overrides.push(SpeedOverride {
                 device: device.value,
                 interface: interface.value,
@@ -256,7 +278,7 @@ fn check_order(
 }
 
 /// `[redundancy]` and `[[redundancy.group]]`
-pub(super) fn read_topology(root: &mut Section<'_>) -> topology::Settings {
+pub(super) fn read_topology(root: &mut Section<'_>, alerts: &mut alert::Settings) -> topology::Settings {
     let mut settings = topology::Settings::default();
     let Some(mut redundancy) = root.section("redundancy", "write [[redundancy.group]]") else { return settings };
     redundancy.duration("forget_after", &mut settings.forget_after, Duration::from_secs(60)..=DAY * 3_650);
@@ -273,7 +295,11 @@ pub(super) fn read_topology(root: &mut Section<'_>) -> topology::Settings {
         let links = read_links(&mut section);
         let shared_risk = section.texts("shared_risk", "write shared_risk = [\"duct-7\"]");
         let shared_risk = shared_risk.into_iter().map(|found| found.value).collect();
+        let circuit = section.name("circuit", "write circuit = \"ID\", the line's name by its owner, in quotes");
         section.finish();
+        if let (Some(name), Some(circuit)) = (&name, circuit) {
+            alerts.group_circuits.push((name.value.clone(), circuit.value.into()));
+        }
         if let (Some(name), Some(links)) = (name, links) {
             settings.groups.push(DeclaredGroup { name: name.value, links, shared_risk });
         }

@@ -223,8 +223,9 @@ fn every_key_arrives_where_it_belongs() {
     let house = House::new(GOOD);
     let loaded = house.load().unwrap_or_else(|errors| panic!("{errors}"));
     assert_eq!(loaded.warnings, []);
-    let Settings { web, history, snmp, targets, traps, host, aggregate, detect, topology, receivers, routes } =
+    let Settings { web, history, snmp, targets, traps, host, aggregate, detect, topology, receivers, routes, alerts } =
         loaded.settings;
+    assert_eq!(alerts, crate::alert::Settings::default());
     let secs = Duration::from_secs;
 
     assert_eq!(web.listen, "127.0.0.1:9751".parse().unwrap());
@@ -624,5 +625,88 @@ proptest! {
         let house = House::new("[snmp.auth.lab]\nversion = \"2c\"\ncommunity = \"c\"\n[[snmp.targets_from]]\nfile = \"t.json\"\nauth = \"lab\"");
         house.write("t.json", &text);
         prop_assert!(house.load().is_ok());
+    }
+}
+
+#[test]
+fn maintenance_and_circuits() {
+    let house = House::new(
+        r#"
+        [web]
+        changes = "never"
+        [alerts]
+        hold = "2s"
+        restart_grace = "0s"
+        [[interface]]
+        device = "edge*"
+        name = "et-0/0/1"
+        circuit = "C-4711"
+        [[redundancy.group]]
+        name = "paris-london"
+        circuit = "C-47"
+        links = ["edge1:et-0/0/1", "edge2:et-0/0/1"]
+        [[maintenance]]
+        name = "once"
+        circuit = "C-4711"
+        start = "2027-03-27T22:00"
+        end = "2027-03-28T04:00"
+        zone = "Europe/Berlin"
+        [[maintenance]]
+        name = "again"
+        match = { role = "spine*" }
+        device = "spine1"
+        start = "2027-01-05T02:00"
+        duration = "2h"
+        repeat = "FREQ=WEEKLY;BYDAY=TU"
+        [[receiver]]
+        name = "oncall"
+        kind = "slack"
+        url = "http://127.0.0.1/x"
+        "#,
+    );
+    let loaded = house.load().unwrap_or_else(|errors| panic!("{errors}"));
+    assert_eq!(loaded.warnings, []);
+    let Settings { web, alerts, aggregate, .. } = loaded.settings;
+    assert_eq!(web.changes, crate::web::Changes::Never);
+    assert_eq!((alerts.hold, alerts.restart_grace), (Duration::from_secs(2), Duration::ZERO));
+    assert_eq!((alerts.circuits[0].device.as_str(), &*alerts.circuits[0].name), ("edge*", "C-4711"));
+    assert_eq!(alerts.group_circuits, [("paris-london".to_owned(), "C-47".into())]);
+    assert!(aggregate.speed_overrides.is_empty());
+    let [once, again] = alerts.maintenance.as_slice() else { panic!("{:?}", alerts.maintenance) };
+    assert_eq!(once.matchers.iter().map(ToString::to_string).collect::<Vec<_>>(), ["circuit=C-4711"]);
+    assert_eq!(once.duration, Duration::from_secs(5 * 3_600), "the clock leaps over one of the six hours");
+    let matchers: Vec<_> = again.matchers.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        (matchers.as_slice(), again.duration),
+        (&["role=~spine*".to_owned(), "device=spine1".to_owned()][..], Duration::from_secs(7_200))
+    );
+    assert!(again.repeat.is_some());
+}
+
+#[test]
+fn what_is_wrong_with_a_window_is_said() {
+    let head = "[[maintenance]]\nname = \"w\"\n";
+    for (text, words) in [
+        ("start = \"2027-03-27T22:00\"\nduration = \"2h\"\n", "it is meant for every alert"),
+        ("device = \"*\"\nstart = \"2027-03-27T22:00\"\nduration = \"2h\"\n", "it is meant for every alert"),
+        ("device = \"a\"\nduration = \"2h\"\n", "`start` is missing"),
+        ("device = \"a\"\nstart = \"2027-03-27T22:00\"\n", "it is not said when it ends"),
+        ("device = \"a\"\nstart = \"2027-03-27T22:00Z\"\nduration = \"2h\"\n", "is not a day and a time of day"),
+        ("device = \"a\"\nstart = \"2027-03-27T22:00\"\nend = \"2027-03-27T21:00\"\n", "it ends before it starts"),
+        ("device = \"a\"\nstart = \"2027-03-27T22:00\"\nend = \"2027-05-27T21:00\"\n", "longer than 31 days"),
+        (
+            "device = \"a\"\nstart = \"2027-03-27T22:00\"\nend = \"2027-03-28T21:00\"\nduration = \"2h\"\n",
+            "both `end` and `duration`",
+        ),
+        ("device = \"a\"\nstart = \"2027-03-27T22:00\"\nduration = \"2h\"\nzone = \"Mars\"\n", "is not a time zone"),
+        (
+            "device = \"a\"\nstart = \"2027-03-27T22:00\"\nduration = \"2h\"\nrepeat = \"FREQ=YEARLY\"\n",
+            "FREQ=YEARLY is not known",
+        ),
+        ("device = \"spine.*\"\nstart = \"2027-03-27T22:00\"\nduration = \"2h\"\n", "looks like a regular expression"),
+        ("device = \"a\"\nstart = \"2027-03-27T22:00\"\nduration = \"2h\"\nrrule = \"x\"\n", "did you mean `repeat`?"),
+    ] {
+        let errors = House::new(&format!("{head}{text}")).errors();
+        assert!(errors.contains(words), "{text}\n{errors}");
     }
 }

@@ -1,7 +1,7 @@
 //! The core thread: it owns the table, the topology, the detectors and the book, and is the only one to write them.
 //!
 //! ```text
-//!   queue --sample--> table.apply --touched--> detectors --verdicts--> book --transitions--> deliverer
+//!   queue --sample--> table.apply --touched--> detectors --verdicts--> book --> gate --transitions--> deliverer
 //!                         |                       ^                                \--> views (alerts)
 //!                         +--> topology.learn ----+--> views (links, groups)
 //! ```
@@ -13,15 +13,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam::channel::{Receiver, TryRecvError};
+use crossbeam::channel::{Receiver, Sender, TryRecvError};
 
 use super::views::{Drawing, Views};
 use crate::aggregate::{Changes, SampleReceiver, Table};
-use crate::alert::{Book, Transition};
+use crate::alert::{self, Book, Gate, Mutes, Silence, Transition};
 use crate::deliver::{Clock, Deliverer};
 use crate::detect::{Detectors, Verdicts};
 use crate::fabric::{
-    DeviceId, FindingKey, InterfaceId, InterfaceState, LinkId, Reading, Sample, Sensor, SensorState, Subject, Timestamp,
+    DeviceId, FindingKey, InterfaceId, InterfaceState, LinkHealth, LinkId, OperStatus, Reading, Sample, Sensor,
+    SensorState, Subject, Timestamp,
 };
 use crate::history::History;
 use crate::topology::{self, LinkReport, Topology, View};
@@ -41,6 +42,10 @@ const BURST: usize = 4_096;
 
 /// The name under which the topology is remembered.
 pub(super) const TOPOLOGY_DOCUMENT: &str = "topology";
+/// The name under which silences are remembered.
+pub(super) const SILENCES_DOCUMENT: &str = "silences";
+/// How often silences that have been over for long are dropped.
+const FORGET_EVERY: Duration = Duration::from_secs(3_600);
 
 /// What the thread is told beside samples.
 pub(super) enum Command {
@@ -48,6 +53,10 @@ pub(super) enum Command {
     Reconfigure(Box<CoreSettings>),
     /// A direction's history was looked at.
     Forecast(Box<detect::forecast::Subjected>),
+    /// Silence alerts, and say when that is written down or why it is not.
+    Silence(Box<Silence>, Sender<Result<Silence, String>>),
+    /// End a silence by its id, likewise.
+    EndSilence(String, Sender<Result<Silence, String>>),
     /// End.
     Stop,
 }
@@ -57,7 +66,11 @@ pub(super) struct CoreSettings {
     pub aggregate: aggregate::Settings,
     pub topology: topology::Settings,
     pub detect: detect::Settings,
+    pub alerts: alert::Settings,
 }
+
+/// Who asks a device whether it lives, at once.
+pub(super) type Ask = Box<dyn Fn(DeviceId) + Send>;
 
 /// All that the thread owns.
 pub(super) struct Core {
@@ -67,6 +80,8 @@ pub(super) struct Core {
     pub topology: Topology,
     pub detectors: Detectors,
     pub book: Book,
+    pub gate: Gate,
+    pub ask: Ask,
     pub deliverer: Arc<Deliverer>,
     pub history: Option<History>,
     pub views: Arc<Views>,
@@ -84,11 +99,37 @@ macro_rules! view {
     };
 }
 
+/// How the gate looks into the table and the topology.
+macro_rules! with_view {
+    ($core:ident, $view:ident => $call:expr) => {{
+        let labels = |id: &DeviceId| $core.table.device(id).map(|device| device.identity.labels.clone());
+        let link_at = |port: &InterfaceId| $core.topology.link_at(port).map(subject_of);
+        let missing = |name: &str| {
+            let planned = $core.topology.group(name).map(|group| group.planned.as_slice()).unwrap_or_default();
+            let down = planned.iter().filter(|id| {
+                let state = $core.topology.link_state(Timestamp::default(), id, view!($core.table));
+                state.is_some_and(|state| state.health == LinkHealth::Down)
+            });
+            down.filter_map(|id| $core.topology.link(id)).map(subject_of).collect()
+        };
+        let silent = |id: &LinkId, since: Timestamp| {
+            let Some(link) = $core.topology.link_state(since, id, view!($core.table)) else { return Vec::new() };
+            let ends = [link.a, link.b].into_iter().filter(|end| end.end.watched && !says_down(end.oper_status));
+            let devices = ends.map(|end| end.end.interface.device);
+            let answered = |id: &DeviceId| $core.table.device(id).and_then(|device| device.answered_at);
+            devices.filter(|id| answered(id).is_none_or(|at| at <= since)).collect()
+        };
+        let $view = alert::View { labels: &labels, link_at: &link_at, missing: &missing, silent: &silent };
+        $call
+    }};
+}
+
 /// What was told and shown when.
 #[derive(Default)]
 struct Pace {
     drawn_at: Timestamp,
     remembered_at: Timestamp,
+    forgot_at: Timestamp,
     /// Numbers changed since the last drawing.
     stale: bool,
     /// Links or groups changed since they were last written down.
@@ -99,6 +140,8 @@ impl Core {
     /// Run until told to stop or until nobody can send samples any more.
     pub(super) fn run(mut self) {
         let mut pace = Pace::default();
+        with_view!(self, view => self.gate.restore(&self.book, view));
+        self.show_silences();
         self.views.show_alerts(self.book.alerts().cloned().collect());
         loop {
             self.samples.wait(TICK);
@@ -113,6 +156,14 @@ impl Core {
                     Ok(Command::Forecast(of)) => {
                         let verdicts = self.detectors.forecast(now, &of);
                         self.observe(now, verdicts, &mut told);
+                    }
+                    Ok(Command::Silence(silence, answer)) => {
+                        let done = self.gate.silences_mut().add(now, (*silence).clone()).map(|()| *silence);
+                        self.silenced(done, &answer);
+                    }
+                    Ok(Command::EndSilence(id, answer)) => {
+                        let done = self.gate.silences_mut().end(now, &id).cloned();
+                        self.silenced(done, &answer);
                     }
                     Ok(Command::Stop) | Err(TryRecvError::Disconnected) => {
                         self.submit(now, told, &mut pace);
@@ -132,6 +183,11 @@ impl Core {
                     self.submit(now, std::mem::take(&mut told), &mut pace);
                     pace.drawn_at = Timestamp::default();
                 }
+                if self.gate.waits_for(&sample.device) && answers(&sample.reading) {
+                    let device = &sample.device;
+                    let steps = with_view!(self, view => self.gate.heard(now, device, &mut self.book, view));
+                    self.hand_over(now, steps, &mut pace);
+                }
                 if let (Some(history), Reading::Poll(_)) = (&self.history, &sample.reading) {
                     history.offer(sample);
                 }
@@ -139,6 +195,8 @@ impl Core {
             let now = (self.clock)();
             self.pass(now, &mut told, &mut pace);
             self.submit(now, told, &mut pace);
+            let steps = with_view!(self, view => self.gate.tick(now, &mut self.book, view));
+            self.hand_over(now, steps, &mut pace);
             self.show(now, &mut pace);
             self.views.ticked(now);
         }
@@ -286,14 +344,52 @@ impl Core {
     }
 
     fn reconfigure(&mut self, now: Timestamp, settings: CoreSettings, told: &mut Vec<Transition>) {
+        self.gate.reconfigure(settings.alerts);
+        self.show_silences();
         self.table.reconfigure(settings.aggregate);
         self.topology.reconfigure(settings.topology);
         let verdicts = self.detectors.reconfigure(settings.detect);
         self.observe(now, verdicts, told);
     }
 
+    /// What the book told: through the gate, which decides who hears of it.
+    fn submit(&mut self, now: Timestamp, told: Vec<Transition>, pace: &mut Pace) {
+        let steps = with_view!(self, view => self.gate.pass(now, &mut self.book, told, view));
+        self.hand_over(now, steps, pace);
+    }
+
+    /// A silence was made or ended, or not.
+    fn silenced(&mut self, done: Result<Silence, String>, answer: &Sender<Result<Silence, String>>) {
+        if done.is_ok() {
+            self.remember_silences();
+        }
+        // Nobody waits for it any more where this fails; it holds all the same.
+        let _ = answer.send(done);
+    }
+
+    fn remember_silences(&self) {
+        if let Ok(json) = serde_json::to_value(self.gate.silences()) {
+            self.deliverer.put_document(SILENCES_DOCUMENT, json);
+        }
+        self.show_silences();
+    }
+
+    fn show_silences(&self) {
+        let maintenance = self.gate.settings().maintenance.clone();
+        self.views.show_mutes(Mutes { silences: self.gate.silences().clone(), maintenance });
+    }
+
     /// Hand over to those who tell, and show it to those who look.
-    fn submit(&self, now: Timestamp, told: Vec<Transition>, pace: &mut Pace) {
+    fn hand_over(&mut self, now: Timestamp, told: Vec<Transition>, pace: &mut Pace) {
+        for device in self.gate.asks() {
+            (self.ask)(device);
+        }
+        if now.since(pace.forgot_at) >= FORGET_EVERY {
+            pace.forgot_at = now;
+            if self.gate.silences_mut().forget(now) {
+                self.remember_silences();
+            }
+        }
         if told.is_empty() {
             return;
         }
@@ -327,6 +423,20 @@ impl Core {
             self.deliverer.put_document(TOPOLOGY_DOCUMENT, json);
         }
     }
+}
+
+fn subject_of(link: &topology::Link) -> Subject {
+    Subject::Link { id: link.id.clone(), a: link.a.interface.clone(), b: link.b.interface.clone() }
+}
+
+/// A port of which its own device says that it passes nothing.
+const fn says_down(status: OperStatus) -> bool {
+    matches!(status, OperStatus::Down | OperStatus::LowerLayerDown | OperStatus::NotPresent | OperStatus::Dormant)
+}
+
+/// Does this show that the device answers? A trap does not: nobody has proved who sent it.
+const fn answers(reading: &Reading) -> bool {
+    matches!(reading, Reading::Poll(_) | Reading::Identity(_) | Reading::Inventory(_) | Reading::Neighbors(_))
 }
 
 /// Is this key about the device, alone or at one end?

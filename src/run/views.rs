@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use arc_swap::ArcSwap;
 
 use crate::aggregate::TableReader;
-use crate::alert::Alert;
+use crate::alert::{Alert, Mutes};
 use crate::fabric::{GroupState, LinkState, SensorState, Snapshot, Timestamp};
 
 /// Links and groups as of one moment.
@@ -25,6 +25,7 @@ pub struct Views {
     table: TableReader,
     drawing: ArcSwap<Drawing>,
     alerts: ArcSwap<Vec<Alert>>,
+    mutes: ArcSwap<Mutes>,
     ticked_at: AtomicI64,
 }
 
@@ -34,6 +35,7 @@ impl Views {
             table,
             drawing: ArcSwap::default(),
             alerts: ArcSwap::default(),
+            mutes: ArcSwap::default(),
             ticked_at: AtomicI64::new(now.as_micros()),
         }
     }
@@ -61,6 +63,11 @@ impl Views {
         self.alerts.load_full()
     }
 
+    /// Silences and maintenance windows.
+    pub fn mutes(&self) -> Arc<Mutes> {
+        self.mutes.load_full()
+    }
+
     /// The table of interfaces and devices.
     pub fn table(&self) -> &TableReader {
         &self.table
@@ -78,6 +85,10 @@ impl Views {
     pub(super) fn show_alerts(&self, mut alerts: Vec<Alert>) {
         alerts.sort_by(|one, other| (other.since, &one.finding.key).cmp(&(one.since, &other.finding.key)));
         self.alerts.store(Arc::new(alerts));
+    }
+
+    pub(super) fn show_mutes(&self, mutes: Mutes) {
+        self.mutes.store(Arc::new(mutes));
     }
 
     pub(super) fn ticked(&self, now: Timestamp) {

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::aggregate::Basis;
-use crate::alert::Alert;
+use crate::alert::{Alert, Mutes, Silence};
 use crate::fabric::{InterfaceId, Snapshot, UtilizationSpread};
 use crate::history::History;
 
@@ -28,6 +28,10 @@ pub struct WebState {
     pub basis: Lookup<Basis>,
     /// The alerts of the book: pending, firing and lately resolved.
     pub alerts: Source<Arc<Vec<Alert>>>,
+    /// Silences and maintenance windows.
+    pub mutes: Source<Arc<Mutes>>,
+    /// Changes a silence; returns when that is written down, and so may block for a moment.
+    pub edit: Arc<dyn Fn(Edit) -> Result<Silence, String> + Send + Sync>,
     /// The history, where it is kept.
     pub history: Option<History>,
     /// What `/api/status` shows.
@@ -38,6 +42,15 @@ pub struct WebState {
     pub health: Source<Probe>,
     /// Is it ready? Asked by `/readyz`: every target was tried once, the store is open.
     pub readiness: Source<Probe>,
+}
+
+/// What may be changed from here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Edit {
+    /// Make a silence.
+    Silence(Silence),
+    /// End one, by its id.
+    End(String),
 }
 
 /// The answer to a health question: fine where no reason speaks against it.

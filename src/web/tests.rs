@@ -11,10 +11,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
-use super::{Probe, Server, Settings, WebState};
+use super::{Edit, Probe, Server, Settings, WebState};
 use crate::aggregate::Basis;
 use crate::aggregate::algebra::Clock;
-use crate::alert::{Alert, Book};
+use crate::alert::{Alert, Book, Mutes};
 use crate::fabric::{
     AdminStatus, Counter, CounterWidth, Counters, DeviceHealth, DeviceIdentity, DeviceState, EndState, Evidence,
     Finding, FindingKey, FindingKind, GroupKind, GroupState, InterfaceId, InterfaceInfo, InterfacePoll, InterfaceState,
@@ -64,6 +64,7 @@ async fn world() -> World {
     }
     let snapshot = Arc::new(Mutex::new(Arc::new(snapshot())));
     let alerts = Arc::new(Mutex::new(Arc::new(alerts())));
+    let mutes = Arc::new(Mutex::new(Mutes::default()));
     let healthy = Arc::new(AtomicBool::new(true));
     let status_calls = Arc::new(AtomicU64::new(0));
     let registry = Registry::new();
@@ -83,6 +84,20 @@ async fn world() -> World {
             let it = alerts.clone();
             Arc::new(move || it.lock().unwrap().clone())
         },
+        mutes: {
+            let it = mutes.clone();
+            Arc::new(move || Arc::new(it.lock().unwrap().clone()))
+        },
+        edit: {
+            let it = mutes.clone();
+            Arc::new(move |edit| {
+                let (silences, now) = (&mut it.lock().unwrap().silences, super::silences::now());
+                match edit {
+                    Edit::Silence(silence) => silences.add(now, silence.clone()).map(|()| silence),
+                    Edit::End(id) => silences.end(now, &id).cloned(),
+                }
+            })
+        },
         history: Some(history),
         status: {
             let calls = status_calls.clone();
@@ -98,7 +113,7 @@ async fn world() -> World {
         },
         readiness: Arc::new(Probe::default),
     };
-    let server = Server::bind(&Settings { listen: ([127, 0, 0, 1], 0).into() }).await.unwrap();
+    let server = Server::bind(&Settings { listen: ([127, 0, 0, 1], 0).into(), ..Settings::default() }).await.unwrap();
     let address = server.local_addr();
     let (stop, stopped) = watch::channel(false);
     let serving = tokio::spawn(server.serve(state, stopped));
@@ -541,10 +556,60 @@ async fn the_end_does_not_wait_for_those_who_hold_a_connection_open() {
 #[tokio::test]
 async fn a_port_in_use_is_told_with_the_key_to_change() {
     let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-    let first = Server::bind(&Settings { listen }).await.unwrap();
+    let first = Server::bind(&Settings { listen, ..Settings::default() }).await.unwrap();
     let listen = first.local_addr();
-    let Err(error) = Server::bind(&Settings { listen }).await else { panic!("bound twice") };
+    let Err(error) = Server::bind(&Settings { listen, ..Settings::default() }).await else { panic!("bound twice") };
     let text = error.to_string();
     assert!(text.contains(&listen.to_string()) && text.contains("`[web] listen`"), "{text}");
     assert!(!text.contains("os error"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn silences_are_made_listed_and_ended_and_only_from_here() {
+    let world = world().await;
+    let url = format!("http://{}/api/silences", world.address);
+    let send = async |body: Value| {
+        let response = world.client.post(&url).json(&body).send().await.unwrap();
+        (response.status().as_u16(), response.json::<Value>().await.unwrap())
+    };
+    let wish = json!({"matchers": ["device=spine1", "alertname=~Device*"], "duration_s": 3600, "author": "ada", "comment": "new fans"});
+    let (status, made) = send(wish.clone()).await;
+    assert_eq!((status, &made["state"], &made["created_by"]), (201, &json!("active"), &json!("ada")), "{made}");
+    let listed = world.json("/api/silences").await;
+    assert_eq!(listed["silences"], json!([made]));
+    assert_eq!((&listed["may_change"], &listed["maintenance"]), (&json!(true), &json!([])));
+
+    for (change, words) in [
+        (json!({"matchers": []}), "every alert"),
+        (json!({"matchers": ["device"]}), "no condition"),
+        (json!({"comment": ""}), "who makes it and why"),
+        (json!({"duration_s": null}), "say when it ends"),
+        (json!({"ends_at": "2020-01-01T00:00:00Z", "duration_s": null}), "ends before it starts"),
+        (json!({"matcher": []}), "unknown field"),
+    ] {
+        let mut wrong = wish.clone();
+        wrong.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        let (status, answer) = send(wrong).await;
+        assert!(status == 400 && answer["error"].as_str().unwrap().contains(words), "{answer}");
+    }
+    // A page of somebody else's, by each of the ways that browsers leave open; and what is too long.
+    let plain =
+        world.client.post(&url).header("content-type", "text/plain").body(wish.to_string()).send().await.unwrap();
+    assert_eq!(plain.status(), 415);
+    let foreign = world.client.post(&url).header("origin", "http://evil.example").json(&wish).send().await.unwrap();
+    assert_eq!(foreign.status(), 403);
+    let proxied = world.client.post(&url).header("x-forwarded-for", "10.0.0.7").json(&wish).send().await.unwrap();
+    assert_eq!(proxied.status(), 403);
+    let long = json!({"matchers": ["device=x"], "duration_s": 60, "author": "ada", "comment": "x".repeat(100_000)});
+    assert_eq!(world.client.post(&url).json(&long).send().await.unwrap().status(), 413);
+    assert_eq!(world.client.put(&url).json(&wish).send().await.unwrap().status(), 405);
+
+    let end = async |id: &str| {
+        let request = world.client.delete(format!("{url}/{id}")).header("content-type", "application/json");
+        request.send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(end("nope").await, 404);
+    let id = made["id"].as_str().unwrap();
+    assert_eq!((end(id).await, end(id).await), (200, 400));
+    assert_eq!(world.json("/api/silences").await["silences"][0]["state"], "expired");
 }
