@@ -13,13 +13,14 @@ pub mod link;
 mod phrase;
 pub mod redundancy;
 pub mod saturation;
+pub mod silent_loss;
 mod threshold;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::fabric::{
-    DeviceId, DeviceState, Direction, FindingKey, FindingKind, InterfaceId, InterfaceState, LinkHealth, LinkId,
+    DeviceId, DeviceState, Direction, FindingKey, FindingKind, InterfaceId, InterfaceState, LinkHealth, LinkId, LinkLoss,
     LinkState, Subject, Timestamp, Verdict,
 };
 use crate::topology::{Change, GroupReport, LinkReport};
@@ -35,6 +36,10 @@ pub struct Settings {
     pub saturation: saturation::Settings,
     /// `[detect.drops]`
     pub drops: drops::Settings,
+    /// `[detect.silent_loss]`
+    pub silent_loss: silent_loss::Settings,
+    /// `[detect.black_hole]`
+    pub black_hole: silent_loss::BlackHoleSettings,
     /// `[detect.redundancy]`
     pub redundancy: redundancy::Settings,
     /// `[detect.device]`
@@ -99,6 +104,7 @@ pub struct Detectors {
     settings: Settings,
     interfaces: HashMap<InterfaceId, InterfaceMemory>,
     links: HashMap<LinkId, link::Memory>,
+    pairs: silent_loss::Pairs,
     groups: HashMap<Arc<str>, redundancy::Memory>,
     devices: HashMap<DeviceId, device::Memory>,
 }
@@ -110,6 +116,7 @@ impl Detectors {
             settings,
             interfaces: HashMap::new(),
             links: HashMap::new(),
+            pairs: silent_loss::Pairs::default(),
             groups: HashMap::new(),
             devices: HashMap::new(),
         }
@@ -123,6 +130,7 @@ impl Detectors {
                 (Subject::Link { id, .. }, FindingKind::LinkDown, _) => {
                     self.links.insert(id.clone(), link::Memory::primed(key.clone()));
                 }
+                (Subject::Link { .. }, FindingKind::SilentLoss | FindingKind::BlackHole, _) => self.pairs.prime(key),
                 (Subject::Interface(id), FindingKind::LinkDown, _) => {
                     self.interfaces.entry(id.clone()).or_default().down = true;
                 }
@@ -160,6 +168,8 @@ impl Detectors {
         if !self.settings.link.enabled {
             verdicts.extend(self.links.drain().map(|(_, memory)| (memory.key, Verdict::Absent)));
         }
+        let (loss, hole) = (self.settings.silent_loss.enabled, self.settings.black_hole.enabled);
+        verdicts.extend(self.pairs.reconfigure(loss, hole).into_iter().map(|key| (key, Verdict::Absent)));
         if !self.settings.redundancy.enabled {
             for (name, memory) in self.groups.drain() {
                 verdicts.extend(group_over(&name, &memory));
@@ -255,6 +265,23 @@ impl Detectors {
         link::look(&self.settings.link, now, report, &mut self.links).into_iter().collect()
     }
 
+    /// One end of a link was polled: what it counted is compared with what the other end did.
+    pub fn compare(&mut self, look: silent_loss::Look<'_>) -> Verdicts {
+        let mut verdicts = Verdicts::new();
+        let Settings { silent_loss, black_hole, .. } = &self.settings;
+        if silent_loss.enabled || black_hole.enabled {
+            self.pairs.look((silent_loss, black_hole), look, |key, verdict| verdicts.push((key, verdict)));
+        }
+        verdicts
+    }
+
+    /// What is known of frames that vanish, by link.
+    pub fn losses(&self) -> Vec<LinkLoss> {
+        let mut losses: Vec<LinkLoss> = self.pairs.losses().collect();
+        losses.sort_by(|one, other| one.link.cmp(&other.link));
+        losses
+    }
+
     /// Whether this link's state may change what is said of its groups. False in calm.
     pub fn concerns_groups(&self, link: &LinkState) -> bool {
         !link.groups.is_empty()
@@ -303,6 +330,9 @@ impl Detectors {
         let links =
             change.gone.iter().filter_map(|id| self.links.remove(id)).map(|memory| (memory.key, Verdict::Absent));
         let mut verdicts: Verdicts = links.collect();
+        for id in &change.gone {
+            verdicts.extend(self.pairs.forget(id).into_iter().map(|key| (key, Verdict::Absent)));
+        }
         for (name, _) in &change.groups_gone {
             if let Some(memory) = self.groups.remove(name) {
                 verdicts.extend(group_over(name, &memory));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AdminStatus, Counter, Counters, DeviceId, DeviceIdentity, GroupKind, InterfaceId, InterfaceInfo, LinkEnd, LinkId,
+    AdminStatus, Counter, Counters, DeviceId, DeviceIdentity, GroupKind, InterfaceId, InterfaceInfo, LinkEnd, LinkId, LinkLoss,
     OperStatus, Rate, Timestamp, UnreachableReason, Uptime,
 };
 
@@ -193,4 +193,6 @@ pub struct Snapshot {
     pub links: Vec<LinkState>,
     /// Sorted by name.
     pub groups: Vec<GroupState>,
+    /// Frames that vanish between the two ends of links, where both are watched; sorted by link.
+    pub losses: Vec<LinkLoss>,
 }

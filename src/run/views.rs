@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 
 use crate::aggregate::TableReader;
 use crate::alert::Alert;
-use crate::fabric::{GroupState, LinkState, Snapshot, Timestamp};
+use crate::fabric::{GroupState, LinkLoss, LinkState, Snapshot, Timestamp};
 
 /// Links and groups as of one moment.
 #[derive(Debug, Default)]
@@ -16,6 +16,8 @@ pub struct Drawing {
     pub links: Vec<LinkState>,
     /// Sorted by name.
     pub groups: Vec<GroupState>,
+    /// Sorted by link.
+    pub losses: Vec<LinkLoss>,
 }
 
 /// Written by the core thread, read by everybody.
@@ -45,6 +47,7 @@ impl Views {
             interfaces: self.table.interfaces(),
             links: drawing.links.clone(),
             groups: drawing.groups.clone(),
+            losses: drawing.losses.clone(),
         }
     }
 

@@ -140,7 +140,7 @@ pub(super) fn link_report(link: &Link, groups: &[Arc<str>], view: View<'_>) -> L
         heard_at: link.heard_at,
         groups: groups.to_vec(),
     };
-    LinkReport { state, a: a.report(), b: b.report() }
+    LinkReport { state, a: a.report(), b: b.report(), missing: link.missing_since.is_some() }
 }
 
 pub(super) fn group_state(group: &Group, health: impl Fn(&LinkId) -> LinkHealth) -> GroupState {
