@@ -285,3 +285,76 @@ fn a_port_of_this_host_is_told_by_the_kernel_at_once() {
     assert!(!told(&receiver, 0).iter().any(|told| !told.starts_with("LinkDown")), "{:?}", told(&receiver, 0));
     selvedge.stop();
 }
+
+/// The direction's estimate on `/api/links`.
+fn loss_of(lab: &Lab, id: &str, way: &str) -> Option<Value> {
+    let links = lab.get("/api/links").ok()?;
+    let link = links.as_array()?.iter().find(|link| link["id"] == id)?.clone();
+    Some(link["loss_ratio"][way].clone()).filter(|loss| !loss.is_null())
+}
+
+/// Frames that the cable swallowed so far, each way together.
+fn swallowed(lab: &Lab, cable: &str) -> f64 {
+    let count = |line: &str| line.split_whitespace().nth(1).and_then(|count| count.parse().ok()).unwrap_or(0.0);
+    lab.run(&format!("lost {cable}")).lines().map(count).sum()
+}
+
+/// UDP from h1-1 to h2-1, in rounds with a pause between: in a pause both ends are known to the frame, whatever their caches.
+fn load(lab: &Lab, rounds: u32, seconds: u32) {
+    for _ in 0..rounds {
+        let mut server =
+            lab.command_on("h2-1", "iperf3").args(["-s", "-1"]).stdout(std::process::Stdio::null()).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(500));
+        let client = lab
+            .command_on("h1-1", "iperf3")
+            .args(["-c", "10.77.2.6", "-u", "-b", "30M", "-l", "700", "-P", "4", "-t", &seconds.to_string()])
+            .stdout(std::process::Stdio::null())
+            .status();
+        assert!(client.is_ok());
+        let _ = server.kill();
+        let _ = server.wait();
+        std::thread::sleep(Duration::from_secs(9));
+    }
+}
+
+#[test]
+fn one_frame_in_a_thousand_that_vanishes_is_found_and_a_black_hole_too_and_clean_cables_are_quiet() {
+    let Some(lab) = Lab::up(1, 2, 1) else { return };
+    let receiver = lab.receiver();
+    let selvedge = lab.selvedge(&lab.config(3, ""));
+    wait_for("all cables are known and up", Duration::from_secs(30), || (links_up(&lab).len() == 4).then_some(()));
+    std::thread::sleep(Duration::from_secs(5));
+    let lossy = "leaf1:spine1 - spine1:leaf1";
+    lab.run("lossy leaf1 spine1 1");
+    let before = swallowed(&lab, "leaf1 spine1");
+    load(&lab, 3, 8);
+    let lost = receiver.wait(0, "SilentLoss", "firing", Duration::from_secs(20));
+    assert_eq!(lost.label("link"), lossy, "{lost:?}");
+    println!("{}; {}", lost.annotations["summary"], lost.annotations["evidence"]);
+    let truth = swallowed(&lab, "leaf1 spine1") - before;
+    let loss = loss_of(&lab, lossy, "a_to_b").expect("an estimate");
+    let (low, high, sent) = (loss["low"].as_f64().unwrap(), loss["high"].as_f64().unwrap(), loss["sent"].as_f64().unwrap());
+    println!("{truth} frames swallowed; {loss}");
+    assert!(low <= 1e-3 && 1e-3 <= high, "the true ratio is not in {low} to {high}, of {sent}");
+    assert!(receiver.heard().iter().all(|heard| heard.label("link") == lossy), "{:#?}", receiver.heard());
+    let clean = loss_of(&lab, "leaf2:spine1 - spine1:leaf2", "b_to_a").expect("an estimate of a clean cable");
+    assert_eq!(clean["low"].as_f64(), Some(0.0), "{clean}");
+
+    lab.run("clean leaf1 spine1");
+    let from = receiver.heard().len();
+    let mut flood = lab
+        .command_on("h1-1", "ping")
+        .args(["-q", "-i", "0.01", "-w", "40", "10.77.2.6"])
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(Duration::from_secs(5));
+    lab.run("blackhole leaf2 spine1");
+    let began = Instant::now();
+    let hole = receiver.wait(from, "BlackHole", "firing", Duration::from_secs(30));
+    println!("black hole told after {:.1} s: {}", began.elapsed().as_secs_f64(), hole.annotations["summary"]);
+    assert_eq!(hole.label("link"), "leaf2:spine1 - spine1:leaf2");
+    let _ = flood.kill();
+    let _ = flood.wait();
+    selvedge.stop();
+}

@@ -91,7 +91,7 @@ pub(super) async fn links(State(state): State<WebState>, mut params: Params) -> 
                     .is_none_or(|device| [&one.a, &one.b].iter().any(|end| end.end.interface.device.as_str() == device))
             })
             .filter(|one| health.is_none_or(|health| one.health == health));
-        to_json(&links.map(LinkView::from).collect::<Vec<_>>())
+        to_json(&links.map(|link| LinkView::of(link, &snapshot.losses)).collect::<Vec<_>>())
     })
     .await
 }

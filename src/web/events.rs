@@ -182,7 +182,7 @@ impl<'a> Body<'a> {
     fn new(snapshot: &'a Snapshot, alerts: &[Alert]) -> Self {
         Self {
             devices: snapshot.devices.iter().map(DeviceView::from).collect(),
-            links: snapshot.links.iter().map(LinkView::from).collect(),
+            links: snapshot.links.iter().map(|link| LinkView::of(link, &snapshot.losses)).collect(),
             groups: snapshot.groups.iter().map(GroupView::from).collect(),
             alerts: view::alerts(alerts, snapshot),
         }

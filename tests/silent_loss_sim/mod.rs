@@ -76,7 +76,7 @@ impl Random {
 pub enum Traffic {
     /// Always the same.
     Steady,
-    /// Another rate every step: 0.95 to 1.05 of the mean.
+    /// Poisson: independent of each other.
     Smooth,
     /// Another rate every step: 0.5 to 1.5 of the mean.
     Rough,
@@ -200,7 +200,7 @@ impl Truth {
             let rough = random.between(0.5, 1.5);
             let share = match scene.traffic {
                 Traffic::Steady => 1.0,
-                Traffic::Smooth => 0.9 + 0.1 * rough,
+                Traffic::Smooth => (1.0 + random.normal() / (scene.pps * STEP_S).max(1.0).sqrt()).max(0.0),
                 Traffic::Rough => rough,
                 Traffic::Bursts => {
                     if burst.0 == 0 {

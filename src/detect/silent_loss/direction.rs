@@ -437,7 +437,8 @@ fn estimate(since: Block, until: Block, baseline_pps: f64) -> Option<Estimate> {
 fn missed_pps(block: Block, from: &mut Option<Block>) -> Option<f64> {
     let start = *from.get_or_insert(block);
     let seconds = block.mean.at_s - start.mean.at_s;
-    if seconds > BASELINE_WINDOW_S[1] {
+    // The first blocks are of before anything was learned.
+    if seconds > BASELINE_WINDOW_S[1] || start.off > 2.0 * block.off {
         *from = Some(block);
     }
     let missed = block.mean.missing - start.mean.missing + block.off + start.off;

@@ -14,6 +14,10 @@ const LEARNED_FROM: f64 = 8.0;
 const REMEMBERED: f64 = 64.0;
 /// What is learned is never believed to be smaller than this part of the measure it is learned against.
 const SMALLEST: f64 = 0.01;
+/// Noise with outliers goes so much beyond the largest seen.
+const PEAKS: f64 = 2.0;
+/// What is left of the largest seen with each comparison.
+const PEAK_KEPT: f64 = 0.99;
 /// The scale of single points looks on so many times before it speaks.
 const POINTS_FROM: u32 = 8;
 /// How long the window of an estimate in calm is, at least.
@@ -63,6 +67,8 @@ struct Sum {
 struct Noise {
     square: f64,
     count: f64,
+    /// The largest of late, for noise with outliers.
+    peak: f64,
 }
 
 /// One scale.
@@ -131,7 +137,7 @@ impl Scale {
             noise: (1.0 / weight).sqrt(),
         };
         *sum = Sum::default();
-        let learned = self.noisiness().filter(|_| self.size > 1).map(|noisiness| self.z * noisiness * mean.noise);
+        let learned = self.noisiness().filter(|_| self.size > 1).map(|deviations| deviations * mean.noise);
         let off = learned.map_or(mean.off, |learned| learned.min(mean.off)) + 0.5;
         let block = Block { mean, off, noise: mean.noise };
         self.learn(block);
@@ -139,12 +145,15 @@ impl Scale {
         Some(block)
     }
 
-    /// The standard deviation of a mean against its measure, once that is known.
+    /// What a mean may be off against its measure, once that is known.
     fn noisiness(&self) -> Option<f64> {
         if self.noise[0].count < LEARNED_FROM {
             return None;
         }
-        let of = |noise: &Noise| noise.square.sqrt() * (1.0 + 3.0 / noise.count.max(1.0).sqrt());
+        let of = |noise: &Noise| {
+            let deviation = noise.square.sqrt() * (1.0 + 2.0 / noise.count.max(1.0).sqrt());
+            (self.z * deviation).max(PEAKS * noise.peak)
+        };
         Some(self.noise.iter().map(of).fold(SMALLEST, f64::max))
     }
 
@@ -166,9 +175,13 @@ impl Scale {
                 middle.mean.missing - first.mean.missing - part * (last.mean.missing - first.mean.missing);
             let square = |noise: f64| noise * noise;
             let expected = square(middle.noise) + square((1.0 - part) * first.noise) + square(part * last.noise);
+            if lag == LAGS[0] {
+                // A loss that begins is a kink, which is small from one mean to the next.
+                noise.peak = (noise.peak * PEAK_KEPT).max((off_line * off_line / expected.max(0.25)).sqrt());
+            }
             let mut ratio = off_line * off_line / expected.max(0.25);
             if noise.count >= LEARNED_FROM {
-                // A loss that begins is a kink, not noise.
+                // Likewise.
                 ratio = ratio.min(9.0 * noise.square.max(SMALLEST * SMALLEST));
             }
             noise.count = (noise.count + 1.0).min(REMEMBERED);

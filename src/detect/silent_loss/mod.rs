@@ -34,7 +34,7 @@
 //! **The stated rate of false alarms.** A healthy link is told only if some mean is off by more than `z` standard
 //! deviations. With at most 1,000 means in an hour (a point at each poll of each end, a second apart) and sub-Gaussian noise the union bound
 //! gives `z = sqrt(2 ln(1000 / false_alarms_per_hour))`: 6.1 for one in 100,000 hours of a direction. That asks for no
-//! independence. A finite number of comparisons makes the learned deviation larger by `1 + 3 / sqrt(n)`.
+//! independence. A finite number of comparisons makes the learned deviation larger by `1 + 2 / sqrt(n)`.
 //!
 //! **What cannot be told.** A device whose counters are older than its answers by a time that shifts, while no answer
 //! ever repeats (a cache that lives shorter than the polls are apart), makes a step in `D`; a rise that is not left when
@@ -476,14 +476,14 @@ fn around(end: &mut End, at_s: f64) -> Option<(Mark, Mark)> {
 }
 
 /// Totals at a moment between two readings, frames per second between them, and how many frames the totals may be off
-/// because the traffic between two readings was not even: at most, where any share of it may have been before or after the
-/// moment, but none faster than at four times its mean; and as a measure, for traffic that is nearly even.
+/// because the traffic between two readings was not even: at most, where all of it may have been before or after the
+/// moment; and as a measure, for traffic that is nearly even.
 fn totals((before, after): (Mark, Mark), at_s: f64, side: impl Fn(Mark) -> Side) -> (Totals, f64, [f64; 2]) {
     let seconds = after.at_s - before.at_s;
     let part = if seconds > 0.0 { ((at_s - before.at_s) / seconds).clamp(0.0, 1.0) } else { 1.0 };
     let totals = |part| Totals::between(side(before), side(after), part);
     let rise = totals(1.0).all() - totals(0.0).all();
-    let uneven = part.max(1.0 - part).min(4.0 * part.min(1.0 - part));
+    let uneven = if part <= 0.0 || part >= 1.0 { 0.0 } else { part.max(1.0 - part) };
     (totals(part), rise / seconds.max(1e-3), [uneven * rise, 0.02 * rise * (part * (1.0 - part)).sqrt()])
 }
 
