@@ -261,7 +261,7 @@ impl Way {
 
         self.seen_off_s *= 0.5_f64.powf(1.0 / FORGET_OFF_IN);
         let off = meeting.off.max(meeting.pps * self.seen_off_s);
-        let point = Point { at_s: meeting.at_s, sent: self.sent, missing: self.missing, path: self.path, off, noise: meeting.noise };
+        let point = Point { at_s: meeting.at_s, sent: self.sent, missing: self.missing, path: self.path, off, noise: meeting.noise, pps: meeting.pps };
         self.learn_off(point, meeting.pps);
         if self.refute(settings, point) {
             return self.unsure();
@@ -329,7 +329,9 @@ impl Way {
             if let Some(live) = &self.live {
                 let ratio = live.estimate.map_or(settings.warning, |estimate| estimate.ratio());
                 let clear = (ratio / 4.0).max(settings.warning / 2.0);
-                let from = *scale.healthy_from.get_or_insert(block);
+                // A closer beginning is a better one: health is looked for from a block that is known well.
+                let from = scale.healthy_from.filter(|from| from.off <= 2.0 * block.off).unwrap_or(block);
+                scale.healthy_from = Some(from);
                 let sent = block.mean.sent - from.mean.sent;
                 let missing = block.mean.missing - from.mean.missing;
                 let off = block.off + from.off;

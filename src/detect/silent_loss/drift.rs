@@ -16,6 +16,8 @@ const REMEMBERED: f64 = 64.0;
 const SMALLEST: f64 = 0.01;
 /// Noise with outliers goes so much beyond the largest seen.
 const PEAKS: f64 = 2.0;
+/// Traffic is even if its fastest is not more than so many times its slowest within a mean.
+const EVEN: f64 = 4.0;
 /// What is left of the largest seen with each comparison.
 const PEAK_KEPT: f64 = 0.99;
 /// The scale of single points looks on so many times before it speaks.
@@ -38,6 +40,8 @@ pub struct Point {
     pub off: f64,
     /// How noisy it is, as a measure to compare points by.
     pub noise: f64,
+    /// Frames per second around it.
+    pub pps: f64,
 }
 
 /// A mean of points.
@@ -60,6 +64,8 @@ struct Sum {
     missing: f64,
     path: f64,
     off: f64,
+    /// The slowest and the fastest.
+    pps: Option<(f64, f64)>,
 }
 
 /// How noisy means are against their measure: the mean square, and of how many comparisons.
@@ -124,6 +130,8 @@ impl Scale {
         sum.missing += weight * point.missing;
         sum.path += weight * point.path;
         sum.off += weight * point.off;
+        let (slowest, fastest) = sum.pps.unwrap_or((point.pps, point.pps));
+        sum.pps = Some((slowest.min(point.pps), fastest.max(point.pps)));
         if sum.count < self.size {
             return None;
         }
@@ -135,9 +143,12 @@ impl Scale {
             path: sum.path / weight,
             off: sum.off / weight,
             noise: (1.0 / weight).sqrt(),
+            pps: point.pps,
         };
+        // What was learned of even traffic says nothing of bursts.
+        let even = sum.pps.is_some_and(|(slowest, fastest)| fastest <= EVEN * slowest);
         *sum = Sum::default();
-        let learned = self.noisiness().filter(|_| self.size > 1).map(|deviations| deviations * mean.noise);
+        let learned = self.noisiness().filter(|_| self.size > 1 && even).map(|deviations| deviations * mean.noise);
         let off = learned.map_or(mean.off, |learned| learned.min(mean.off)) + 0.5;
         let block = Block { mean, off, noise: mean.noise };
         self.learn(block);
