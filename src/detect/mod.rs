@@ -20,8 +20,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::fabric::{
-    DeviceId, DeviceState, Direction, FindingKey, FindingKind, InterfaceId, InterfaceState, LinkHealth, LinkId, LinkLoss,
-    LinkState, Subject, Timestamp, Verdict,
+    DeviceId, DeviceState, Direction, FindingKey, FindingKind, InterfaceId, InterfaceState, LinkHealth, LinkId,
+    LinkLoss, LinkState, Subject, Timestamp, Verdict,
 };
 use crate::topology::{Change, GroupReport, LinkReport};
 

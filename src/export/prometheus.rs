@@ -5,7 +5,8 @@
 
 use crate::alert::{Alert, AlertState};
 use crate::fabric::{
-    AdminStatus, Counter, DeviceHealth, DeviceState, InterfaceState, LinkHealth, LinkId, LinkLoss, LossEstimate, Rate, Severity, Snapshot,
+    AdminStatus, Counter, DeviceHealth, DeviceState, InterfaceState, LinkHealth, LinkId, LinkLoss, LossEstimate, Rate,
+    Severity, Snapshot,
 };
 use crate::telemetry::{Exposition, Kind, render_labels};
 
@@ -148,16 +149,23 @@ fn links(text: &mut Exposition, snapshot: &Snapshot) {
 
 fn losses(text: &mut Exposition, snapshot: &Snapshot) {
     let ways = |loss: &LinkLoss| [("a_to_b", loss.a_to_b.ok()), ("b_to_a", loss.b_to_a.ok())];
-    let families: [(_, _, fn(&LossEstimate) -> f64); 3] = [
-        ("selvedge_link_silent_loss_ratio", "Frames that vanish between two ends that count everything as fine, of all sent.", |loss| {
-            loss.ratio
-        }),
-        ("selvedge_link_silent_loss_low_ratio", "At least this much of selvedge_link_silent_loss_ratio, with 95 % confidence.", |loss| {
-            loss.low
-        }),
-        ("selvedge_link_silent_loss_high_ratio", "At most this much of selvedge_link_silent_loss_ratio, with 95 % confidence.", |loss| {
-            loss.high
-        }),
+    type Value = fn(&LossEstimate) -> f64;
+    let families: [(_, _, Value); 3] = [
+        (
+            "selvedge_link_silent_loss_ratio",
+            "Frames that vanish between two ends that count everything as fine, of all sent.",
+            |loss| loss.ratio,
+        ),
+        (
+            "selvedge_link_silent_loss_low_ratio",
+            "At least this much of selvedge_link_silent_loss_ratio, with 95 % confidence.",
+            |loss| loss.low,
+        ),
+        (
+            "selvedge_link_silent_loss_high_ratio",
+            "At most this much of selvedge_link_silent_loss_ratio, with 95 % confidence.",
+            |loss| loss.high,
+        ),
     ];
     for (name, help, value) in families {
         let mut family = text.family(name, Kind::Gauge, help);

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AdminStatus, Counter, Counters, DeviceId, DeviceIdentity, GroupKind, InterfaceId, InterfaceInfo, LinkEnd, LinkId, LinkLoss,
-    OperStatus, Rate, Timestamp, UnreachableReason, Uptime,
+    AdminStatus, Counter, Counters, DeviceId, DeviceIdentity, GroupKind, InterfaceId, InterfaceInfo, LinkEnd, LinkId,
+    LinkLoss, OperStatus, Rate, Timestamp, UnreachableReason, Uptime,
 };
 
 /// The rate of every counter of an interface, per second.

@@ -171,14 +171,17 @@ impl Core {
             if let Some(report) = report {
                 self.judge_link(now, &report, told);
                 // Rows and interfaces come in the same order, but for those that were passed over.
-                let row = (0..rows.len()).map(|at| (row_at + at) % rows.len()).find(|at| rows[*at].if_name == state.id.if_name);
+                let row = (0..rows.len())
+                    .map(|at| (row_at + at) % rows.len())
+                    .find(|at| rows[*at].if_name == state.id.if_name);
                 if let Some(at) = row
                     && state.polled_at == Some(now)
                 {
                     row_at = at + 1;
                     let local = self.table.device(device).is_some_and(|device| device.identity.address.is_none());
                     let (uptime, discontinuity) = (sample.device_uptime, rows[at].discontinuity);
-                    let look = detect::silent_loss::Look { now, uptime, discontinuity, state: &state, local, report: &report };
+                    let look =
+                        detect::silent_loss::Look { now, uptime, discontinuity, state: &state, local, report: &report };
                     let verdicts = self.detectors.compare(look);
                     self.observe(now, verdicts, told);
                 }

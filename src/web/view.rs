@@ -10,8 +10,8 @@ use serde::Serialize;
 use crate::alert::{Alert, AlertView};
 use crate::fabric::{
     AdminStatus, Counter, DeviceHealth, DeviceState, EndState, FindingKey, GroupKind, GroupState, InterfaceState,
-    Labels, LinkHealth, LinkId, LinkLoss, LinkState, LossEstimate, OperStatus, Rate, Rates, Snapshot, SpeedSource, Subject, Timestamp, Unknown,
-    UnreachableReason,
+    Labels, LinkHealth, LinkId, LinkLoss, LinkState, LossEstimate, OperStatus, Rate, Rates, Snapshot, SpeedSource,
+    Subject, Timestamp, Unknown, UnreachableReason,
 };
 
 /// One element of `/api/devices`.
@@ -205,11 +205,8 @@ impl From<&LossEstimate> for LossView {
 impl LossWays {
     fn of(link: &LinkState, losses: &[LinkLoss]) -> Self {
         let known = losses.binary_search_by(|loss| loss.link.cmp(&link.id)).ok().map(|at| &losses[at]);
-        let reason = if link.a.end.watched && link.b.end.watched {
-            "not compared yet"
-        } else {
-            "the other end is not polled"
-        };
+        let reason =
+            if link.a.end.watched && link.b.end.watched { "not compared yet" } else { "the other end is not polled" };
         let ways = [("a_to_b", known.map(|loss| loss.a_to_b)), ("b_to_a", known.map(|loss| loss.b_to_a))]
             .map(|(name, way)| (name, way.unwrap_or(Err(reason))));
         let why = ways.iter().filter_map(|(name, way)| Some((*name, way.err()?))).collect();

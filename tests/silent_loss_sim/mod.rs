@@ -167,7 +167,8 @@ impl Scene {
         };
         Self {
             pps: 10f64.powf(random.between(0.0, 6.5)),
-            traffic: [Traffic::Steady, Traffic::Smooth, Traffic::Rough, Traffic::Bursts, Traffic::Tide][of(random, 5.0)],
+            traffic: [Traffic::Steady, Traffic::Smooth, Traffic::Rough, Traffic::Bursts, Traffic::Tide]
+                [of(random, 5.0)],
             poll_s,
             caches: [cache(random), cache(random)],
             jitter_s: 10f64.powf(random.between(-4.0, -1.5)),
@@ -205,7 +206,10 @@ impl Truth {
                 Traffic::Bursts => {
                     if burst.0 == 0 {
                         let on = burst.1 == 0.0;
-                        burst = ((random.exponential(if on { 20.0 } else { 40.0 }) as usize) + 1, if on { 3.0 } else { 0.0 });
+                        burst = (
+                            (random.exponential(if on { 20.0 } else { 40.0 }) as usize) + 1,
+                            if on { 3.0 } else { 0.0 },
+                        );
                     }
                     burst.0 -= 1;
                     burst.1
@@ -336,7 +340,9 @@ pub fn play(scene: &Scene, seed: u64, hours: f64, until_told: bool) -> Said {
     });
     let mut ends = ["a", "b"].map(interface);
     let report = report(&ends);
-    let mut detectors = Detectors::new(detect::Settings::default());
+    let mut settings = detect::Settings::default();
+    (settings.silent_loss.enabled, settings.black_hole.enabled) = (true, true);
+    let mut detectors = Detectors::new(settings);
     let mut said = Said::default();
     let mut next = [random.between(1.0, 1.0 + scene.poll_s), random.between(1.0, 1.0 + scene.poll_s)];
     let mut restarted_s = [f64::MIN, f64::MIN];
@@ -361,7 +367,8 @@ pub fn play(scene: &Scene, seed: u64, hours: f64, until_told: bool) -> Said {
         let discarded = (sent * scene.discards).floor();
         let on_wire_in = since(&into.sent);
         let received = on_wire_in - since(&into.lost);
-        let sent_counted = sent + control(scene.control_pps[0]) + if scene.discards_among_sent { discarded } else { 0.0 };
+        let sent_counted =
+            sent + control(scene.control_pps[0]) + if scene.discards_among_sent { discarded } else { 0.0 };
         let (out_ucast, out_others) = classed(scene.classes[at], sent_counted.floor(), scene.multicast);
         let (in_ucast, in_others) =
             classed(scene.classes[at], (received + control(scene.control_pps[1]) + 1e-3).floor(), scene.multicast);

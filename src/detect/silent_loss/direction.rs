@@ -261,7 +261,15 @@ impl Way {
 
         self.seen_off_s *= 0.5_f64.powf(1.0 / FORGET_OFF_IN);
         let off = meeting.off.max(meeting.pps * self.seen_off_s);
-        let point = Point { at_s: meeting.at_s, sent: self.sent, missing: self.missing, path: self.path, off, noise: meeting.noise, pps: meeting.pps };
+        let point = Point {
+            at_s: meeting.at_s,
+            sent: self.sent,
+            missing: self.missing,
+            path: self.path,
+            off,
+            noise: meeting.noise,
+            pps: meeting.pps,
+        };
         self.learn_off(point, meeting.pps);
         if self.refute(settings, point) {
             return self.unsure();
@@ -339,7 +347,9 @@ impl Way {
                 if missing - off - self.baseline_pps.max(0.0) * seconds > clear * sent + settings.minimum_frames / 2.0 {
                     losing = true;
                     scale.healthy_from = Some(block);
-                } else if ratio * sent >= PROOF_FRAMES && missing + off - self.baseline_pps.min(0.0) * seconds < clear * sent {
+                } else if ratio * sent >= PROOF_FRAMES
+                    && missing + off - self.baseline_pps.min(0.0) * seconds < clear * sent
+                {
                     healed = true;
                 }
             }
@@ -374,7 +384,9 @@ impl Way {
                 }
                 if live.start.is_some() {
                     live.estimate = match (best, live.estimate) {
-                        (Some(best), Some(kept)) if best.width() > kept.width() && best.until_s - kept.until_s < 300.0 => {
+                        (Some(best), Some(kept))
+                            if best.width() > kept.width() && best.until_s - kept.until_s < 300.0 =>
+                        {
                             Some(kept)
                         }
                         (best, kept) => best.or(kept),

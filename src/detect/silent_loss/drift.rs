@@ -182,8 +182,7 @@ impl Scale {
                 continue;
             }
             let part = (middle.mean.sent - first.mean.sent) / sent;
-            let off_line =
-                middle.mean.missing - first.mean.missing - part * (last.mean.missing - first.mean.missing);
+            let off_line = middle.mean.missing - first.mean.missing - part * (last.mean.missing - first.mean.missing);
             let square = |noise: f64| noise * noise;
             let expected = square(middle.noise) + square((1.0 - part) * first.noise) + square(part * last.noise);
             if lag == LAGS[0] {

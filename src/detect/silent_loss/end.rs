@@ -284,7 +284,7 @@ impl End {
             return true;
         }
         let placed_s = cache.place(read_at_s, at_s);
-        let off_s = off_s + (at_s - read_at_s) / 2.0;
+        let off_s = off_s + (at_s - placed_s).max(placed_s - read_at_s);
         self.push(Mark { at_s: placed_s, off_s, sent, received })
     }
 

@@ -36,7 +36,8 @@
 //! gives `z = sqrt(2 ln(1000 / false_alarms_per_hour))`: 6.1 for one in 100,000 hours of a direction. That asks for no
 //! independence. A finite number of comparisons makes the learned deviation larger by `1 + 2 / sqrt(n)`.
 //!
-//! **What cannot be told.** A device whose counters are older than its answers by a time that shifts, while no answer
+//! **What cannot be told.** Where an end answers from a cache that outlives the polls nothing is said of loss. The rate of false
+//! alarms follows from the model and has not been measured over thousands of hours. A device whose counters are older than its answers by a time that shifts, while no answer
 //! ever repeats (a cache that lives shorter than the polls are apart), makes a step in `D`; a rise that is not left when
 //! its two largest steps are taken away is not told, so a loss that fits between two polls is not either. If such a
 //! cache beats against the polls so slowly that it looks steady for hours it can look like a small loss. A loss below
@@ -61,8 +62,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::fabric::{
-    Direction, FindingKey, FindingKind, InterfaceId, InterfaceState, LinkId, LinkLoss, LossEstimate, OperStatus, Subject,
-    Timestamp, Unknown, Uptime, Verdict,
+    Direction, FindingKey, FindingKind, InterfaceId, InterfaceState, LinkId, LinkLoss, LossEstimate, OperStatus,
+    Subject, Timestamp, Unknown, Uptime, Verdict,
 };
 use crate::topology::LinkReport;
 
@@ -73,7 +74,7 @@ use end::{End, Mark, Side};
 /// `[detect.silent_loss]`
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
-    /// Off switches the detector off.
+    /// Off unless it is switched on: it has not been measured on enough real links.
     pub enabled: bool,
     /// Share of frames (0 to 1) from which a loss is a warning. A quarter of it is not looked at.
     pub warning: f64,
@@ -94,7 +95,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            enabled: true,
+            enabled: false,
             warning: 1e-5,
             critical: 1e-3,
             control_pps: 1.0,
@@ -119,7 +120,7 @@ impl Settings {
 /// `[detect.black_hole]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BlackHoleSettings {
-    /// Off switches the detector off.
+    /// Off unless it is switched on: it has not been measured on enough real links.
     pub enabled: bool,
     /// How long it must last before anybody is told.
     pub pending_for: Duration,
@@ -129,7 +130,7 @@ pub struct BlackHoleSettings {
 
 impl Default for BlackHoleSettings {
     fn default() -> Self {
-        Self { enabled: true, pending_for: Duration::ZERO, keep_firing_for: Duration::ZERO }
+        Self { enabled: false, pending_for: Duration::ZERO, keep_firing_for: Duration::ZERO }
     }
 }
 
@@ -314,6 +315,9 @@ impl Pair {
         if self.hole.is_some() {
             return Err("nothing arrives");
         }
+        if self.ends.iter().any(End::caches) {
+            return Err("an end answers from a cache that outlives the polls");
+        }
         let state = &self.ways[way];
         let estimate = state.live.map_or(state.calm, |live| live.estimate.or(state.calm));
         match estimate {
@@ -381,7 +385,9 @@ impl Pair {
             if holes.enabled {
                 self.judge_hole(holes, look, tell);
             }
-            if settings.enabled && self.hole.is_none() {
+            // The age of a cached value under bursts is not bounded well enough yet to say anything of a loss.
+            let caches = self.ends.iter().any(End::caches);
+            if settings.enabled && self.hole.is_none() && !caches {
                 self.judge_loss(settings, look.now, turns, tell);
             }
         }
@@ -502,6 +508,3 @@ fn told(estimate: &Estimate) -> LossEstimate {
         until: moment(estimate.until_s),
     }
 }
-
-
-

@@ -42,7 +42,10 @@ pub(super) fn silent_loss(
         severity,
         class: None,
         evidence: Evidence {
-            summary: format!("{} frames from {from} to {to} vanishes; both ends count everything as fine", one_in(loss.ratio)),
+            summary: format!(
+                "{} frames from {from} to {to} vanishes; both ends count everything as fine",
+                one_in(loss.ratio)
+            ),
             cause: format!(
                 "What {from} sends does not all reach {to}, and neither admits an error or a discard: something between their \
                  counters loses it, such as an optic, a media converter, a leased line's equipment, or a part of one of the two devices."
