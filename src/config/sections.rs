@@ -210,6 +210,24 @@ pub(super) fn read_detect(root: &mut Section<'_>) -> detect::Settings {
         section.number("minimum_pps", &mut drops.minimum_pps, 0.0..=1e9);
         section.finish();
     }
+    if let Some(mut section) = detect.section("silent_loss", help) {
+        let loss = &mut settings.silent_loss;
+        read_timing(&mut section, &mut loss.enabled, &mut loss.pending_for, &mut loss.keep_firing_for);
+        let places = (
+            section.number("warning", &mut loss.warning, 1e-9..=1.0),
+            section.number("critical", &mut loss.critical, 1e-9..=1.0),
+        );
+        check_order(&section, places, ("warning", loss.warning), ("critical", loss.critical));
+        section.number("control_pps", &mut loss.control_pps, 0.0..=1e6);
+        section.number("minimum_frames", &mut loss.minimum_frames, 1.0..=1e9);
+        section.number("false_alarms_per_hour", &mut loss.false_alarms_per_hour, 1e-12..=1.0);
+        section.finish();
+    }
+    if let Some(mut section) = detect.section("black_hole", help) {
+        let hole = &mut settings.black_hole;
+        read_timing(&mut section, &mut hole.enabled, &mut hole.pending_for, &mut hole.keep_firing_for);
+        section.finish();
+    }
     if let Some(mut section) = detect.section("redundancy", help) {
         let redundancy = &mut settings.redundancy;
         read_timing(

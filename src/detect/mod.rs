@@ -15,6 +15,7 @@ pub mod optics;
 mod phrase;
 pub mod redundancy;
 pub mod saturation;
+pub mod silent_loss;
 mod threshold;
 
 use std::collections::HashMap;
@@ -22,7 +23,7 @@ use std::sync::Arc;
 
 use crate::fabric::{
     DeviceId, DeviceState, Direction, FindingKey, FindingKind, InterfaceId, InterfaceState, LinkHealth, LinkId,
-    LinkState, Sensor, Subject, Timestamp, UtilizationSpread, Verdict,
+    LinkLoss, LinkState, Sensor, Subject, Timestamp, UtilizationSpread, Verdict,
 };
 use crate::topology::{Change, GroupReport, LinkReport};
 
@@ -39,6 +40,10 @@ pub struct Settings {
     pub forecast: forecast::Settings,
     /// `[detect.drops]`
     pub drops: drops::Settings,
+    /// `[detect.silent_loss]`
+    pub silent_loss: silent_loss::Settings,
+    /// `[detect.black_hole]`
+    pub black_hole: silent_loss::BlackHoleSettings,
     /// `[detect.redundancy]`
     pub redundancy: redundancy::Settings,
     /// `[detect.device]`
@@ -110,6 +115,7 @@ pub struct Detectors {
     settings: Settings,
     interfaces: HashMap<InterfaceId, InterfaceMemory>,
     links: HashMap<LinkId, link::Memory>,
+    pairs: silent_loss::Pairs,
     groups: HashMap<Arc<str>, redundancy::Memory>,
     devices: HashMap<DeviceId, device::Memory>,
     forecasts: HashMap<(InterfaceId, Direction), Live>,
@@ -122,6 +128,7 @@ impl Detectors {
             settings,
             interfaces: HashMap::new(),
             links: HashMap::new(),
+            pairs: silent_loss::Pairs::default(),
             groups: HashMap::new(),
             devices: HashMap::new(),
             forecasts: HashMap::new(),
@@ -136,6 +143,7 @@ impl Detectors {
                 (Subject::Link { id, .. }, FindingKind::LinkDown, _) => {
                     self.links.insert(id.clone(), link::Memory::primed(key.clone()));
                 }
+                (Subject::Link { .. }, FindingKind::SilentLoss | FindingKind::BlackHole, _) => self.pairs.prime(key),
                 (Subject::Interface(id), FindingKind::LinkDown, _) => {
                     self.interfaces.entry(id.clone()).or_default().down = true;
                 }
@@ -179,6 +187,8 @@ impl Detectors {
         if !self.settings.link.enabled {
             verdicts.extend(self.links.drain().map(|(_, memory)| (memory.key, Verdict::Absent)));
         }
+        let (loss, hole) = (self.settings.silent_loss.enabled, self.settings.black_hole.enabled);
+        verdicts.extend(self.pairs.reconfigure(loss, hole).into_iter().map(|key| (key, Verdict::Absent)));
         if !self.settings.redundancy.enabled {
             for (name, memory) in self.groups.drain() {
                 verdicts.extend(group_over(&name, &memory));
@@ -332,6 +342,23 @@ impl Detectors {
         link::look(&self.settings.link, now, report, &mut self.links).into_iter().collect()
     }
 
+    /// One end of a link was polled: what it counted is compared with what the other end did.
+    pub fn compare(&mut self, look: silent_loss::Look<'_>) -> Verdicts {
+        let mut verdicts = Verdicts::new();
+        let Settings { silent_loss, black_hole, .. } = &self.settings;
+        if silent_loss.enabled || black_hole.enabled {
+            self.pairs.look((silent_loss, black_hole), look, |key, verdict| verdicts.push((key, verdict)));
+        }
+        verdicts
+    }
+
+    /// What is known of frames that vanish, by link.
+    pub fn losses(&self) -> Vec<LinkLoss> {
+        let mut losses: Vec<LinkLoss> = self.pairs.losses().collect();
+        losses.sort_by(|one, other| one.link.cmp(&other.link));
+        losses
+    }
+
     /// Whether this link's state may change what is said of its groups. False in calm.
     pub fn concerns_groups(&self, link: &LinkState) -> bool {
         !link.groups.is_empty()
@@ -380,6 +407,9 @@ impl Detectors {
         let links =
             change.gone.iter().filter_map(|id| self.links.remove(id)).map(|memory| (memory.key, Verdict::Absent));
         let mut verdicts: Verdicts = links.collect();
+        for id in &change.gone {
+            verdicts.extend(self.pairs.forget(id).into_iter().map(|key| (key, Verdict::Absent)));
+        }
         for (name, _) in &change.groups_gone {
             if let Some(memory) = self.groups.remove(name) {
                 verdicts.extend(group_over(name, &memory));

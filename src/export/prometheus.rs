@@ -5,8 +5,8 @@
 
 use crate::alert::{Alert, AlertState};
 use crate::fabric::{
-    AdminStatus, Counter, DeviceHealth, DeviceState, InterfaceId, InterfaceState, LinkHealth, LinkId, Percentiles,
-    Rate, Severity, Snapshot, UtilizationSpread,
+    AdminStatus, Counter, DeviceHealth, DeviceState, InterfaceId, InterfaceState, LinkHealth, LinkId, LinkLoss,
+    LossEstimate, Percentiles, Rate, Severity, Snapshot, UtilizationSpread,
 };
 use crate::telemetry::{Exposition, Kind, render_labels};
 
@@ -21,6 +21,7 @@ pub fn fabric(
     interfaces(&mut text, &snapshot.interfaces, spread);
     devices(&mut text, &snapshot.devices);
     links(&mut text, snapshot);
+    losses(&mut text, snapshot);
     groups(&mut text, snapshot);
     self::alerts(&mut text, alerts);
     text.finish()
@@ -170,6 +171,38 @@ fn links(text: &mut Exposition, snapshot: &Snapshot) {
         for (direction, rate) in [("a_to_b", link.a.utilization_out), ("b_to_a", link.b.utilization_out)] {
             if let Rate::Known(ratio) = rate {
                 family.sample("", &[("link", link.id.as_str()), ("direction", direction)], ratio);
+            }
+        }
+    }
+}
+
+fn losses(text: &mut Exposition, snapshot: &Snapshot) {
+    let ways = |loss: &LinkLoss| [("a_to_b", loss.a_to_b.ok()), ("b_to_a", loss.b_to_a.ok())];
+    type Value = fn(&LossEstimate) -> f64;
+    let families: [(_, _, Value); 3] = [
+        (
+            "selvedge_link_silent_loss_ratio",
+            "Frames that vanish between two ends that count everything as fine, of all sent.",
+            |loss| loss.ratio,
+        ),
+        (
+            "selvedge_link_silent_loss_low_ratio",
+            "At least this much of selvedge_link_silent_loss_ratio, with 95 % confidence.",
+            |loss| loss.low,
+        ),
+        (
+            "selvedge_link_silent_loss_high_ratio",
+            "At most this much of selvedge_link_silent_loss_ratio, with 95 % confidence.",
+            |loss| loss.high,
+        ),
+    ];
+    for (name, help, value) in families {
+        let mut family = text.family(name, Kind::Gauge, help);
+        for loss in &snapshot.losses {
+            for (direction, estimate) in ways(loss) {
+                if let Some(estimate) = estimate {
+                    family.sample("", &[("link", loss.link.as_str()), ("direction", direction)], value(&estimate));
+                }
             }
         }
     }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     AdminStatus, Counter, Counters, DeviceId, DeviceIdentity, Direction, GroupKind, InterfaceId, InterfaceInfo,
-    LinkEnd, LinkId, OperStatus, Rate, SensorState, Timestamp, UnreachableReason, Uptime,
+    LinkEnd, LinkId, LinkLoss, OperStatus, Rate, SensorState, Timestamp, UnreachableReason, Uptime,
 };
 
 /// The rate of every counter of an interface, per second.
@@ -219,4 +219,6 @@ pub struct Snapshot {
     pub groups: Vec<GroupState>,
     /// Sorted by interface.
     pub sensors: Vec<SensorState>,
+    /// Frames that vanish between the two ends of links, where both are watched; sorted by link.
+    pub losses: Vec<LinkLoss>,
 }

@@ -231,6 +231,8 @@ impl Core {
             let verdicts = self.detectors.forget_interface(interface);
             self.observe(now, verdicts, told);
         }
+        let rows = if let Reading::Poll(rows) = &sample.reading { rows.as_slice() } else { &[] };
+        let mut row_at = 0;
         for &slot in &changes.interfaces {
             let Some(state) = self.table.interface_at(slot) else { continue };
             // Before the first poll its status is unknown, which is no reading.
@@ -244,7 +246,30 @@ impl Core {
             let verdicts = self.detectors.interface(now, &state, link, &|id| table.spread(id, now));
             self.observe(now, verdicts, told);
             match report {
-                Some(report) => self.judge_link(now, &report, told),
+                Some(report) => {
+                    self.judge_link(now, &report, told);
+                    // Rows and interfaces come in the same order, but for those that were passed over.
+                    let row = (0..rows.len())
+                        .map(|at| (row_at + at) % rows.len())
+                        .find(|at| rows[*at].if_name == state.id.if_name);
+                    if let Some(at) = row
+                        && state.polled_at == Some(now)
+                    {
+                        row_at = at + 1;
+                        let local = self.table.device(device).is_some_and(|device| device.identity.address.is_none());
+                        let (uptime, discontinuity) = (sample.device_uptime, rows[at].discontinuity);
+                        let look = detect::silent_loss::Look {
+                            now,
+                            uptime,
+                            discontinuity,
+                            state: &state,
+                            local,
+                            report: &report,
+                        };
+                        let verdicts = self.detectors.compare(look);
+                        self.observe(now, verdicts, told);
+                    }
+                }
                 // A port without a neighbour may be one of an aggregate's all the same.
                 None => self.look_at_bundles(now, &state, told),
             }
@@ -408,7 +433,7 @@ impl Core {
         if pace.stale && now.since(pace.drawn_at) >= DRAW_EVERY {
             let (links, groups) = self.topology.snapshot(now, view!(self.table));
             let sensors = self.sensors.values().flatten().cloned().collect();
-            self.views.show_drawing(Drawing { links, groups, sensors });
+            self.views.show_drawing(Drawing { links, groups, sensors, losses: self.detectors.losses() });
             // What alerts rest on moves on too, without a transition.
             if self.book.active() > 0 {
                 self.views.show_alerts(self.book.alerts().cloned().collect());

@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 
 use crate::aggregate::TableReader;
 use crate::alert::{Alert, Mutes};
-use crate::fabric::{GroupState, LinkState, SensorState, Snapshot, Timestamp};
+use crate::fabric::{GroupState, LinkLoss, LinkState, SensorState, Snapshot, Timestamp};
 
 /// Links and groups as of one moment.
 #[derive(Debug, Default)]
@@ -18,6 +18,8 @@ pub struct Drawing {
     pub groups: Vec<GroupState>,
     /// Sorted by interface.
     pub sensors: Vec<SensorState>,
+    /// Sorted by link.
+    pub losses: Vec<LinkLoss>,
 }
 
 /// Written by the core thread, read by everybody.
@@ -50,6 +52,7 @@ impl Views {
             links: drawing.links.clone(),
             groups: drawing.groups.clone(),
             sensors: drawing.sensors.clone(),
+            losses: drawing.losses.clone(),
         }
     }
 

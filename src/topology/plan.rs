@@ -96,6 +96,8 @@ pub struct LinkReport {
     pub a: EndReport,
     /// More on the end `b`.
     pub b: EndReport,
+    /// The ends that speak do not hear each other any more.
+    pub missing: bool,
 }
 
 /// What more is known of one end.

@@ -146,7 +146,7 @@ pub(super) fn link_report(link: &Link, groups: &[Arc<str>], view: View<'_>) -> L
         groups: groups.to_vec(),
         stands_by: false,
     };
-    LinkReport { state, a: a.report(), b: b.report() }
+    LinkReport { state, a: a.report(), b: b.report(), missing: link.missing_since.is_some() }
 }
 
 pub(super) fn group_state(group: &Group, health: impl Fn(&LinkId) -> LinkHealth) -> GroupState {

@@ -183,7 +183,7 @@ impl<'a> Body<'a> {
     fn new(snapshot: &'a Snapshot, alerts: &[Alert], spread: &SpreadOf) -> Self {
         Self {
             devices: snapshot.devices.iter().map(DeviceView::from).collect(),
-            links: snapshot.links.iter().map(|link| LinkView::new(link, spread)).collect(),
+            links: snapshot.links.iter().map(|link| LinkView::new(link, &snapshot.losses, spread)).collect(),
             groups: snapshot.groups.iter().map(GroupView::from).collect(),
             alerts: view::alerts(alerts, snapshot),
         }

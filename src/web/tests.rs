@@ -221,6 +221,7 @@ fn snapshot() -> Snapshot {
     );
     let link = LinkId::new(&a.end.interface, &b.end.interface);
     Snapshot {
+        losses: Vec::new(),
         taken_at: Timestamp::from_secs(T0),
         devices: vec![
             device("leaf1", DeviceHealth::Ok, None),

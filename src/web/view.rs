@@ -12,9 +12,9 @@ use crate::aggregate::algebra::Clock;
 use crate::alert::{Alert, AlertView};
 use crate::fabric::{
     AdminStatus, Counter, DeviceHealth, DeviceState, Direction, EndState, FindingKey, GroupKind, GroupState,
-    InterfaceId, InterfaceState, Labels, Limits, LinkHealth, LinkId, LinkState, OperStatus, Percentiles, Quantity,
-    Rate, Rates, SensorState, Snapshot, SpeedSource, Spread, Subject, Timestamp, Unknown, UnreachableReason,
-    UtilizationSpread,
+    InterfaceId, InterfaceState, Labels, Limits, LinkHealth, LinkId, LinkLoss, LinkState, LossEstimate, OperStatus,
+    Percentiles, Quantity, Rate, Rates, SensorState, Snapshot, SpeedSource, Spread, Subject, Timestamp, Unknown,
+    UnreachableReason, UtilizationSpread,
 };
 
 /// One element of `/api/devices`.
@@ -255,6 +255,49 @@ pub(super) struct LinkView<'a> {
     /// Of the last hour.
     utilization_1h: HourBothWays,
     drops_pps: BothWays,
+    /// Frames that vanish although both ends count everything as fine.
+    loss_ratio: LossWays,
+}
+
+/// Each way an estimate, or null and the reason under `why`.
+#[derive(Serialize)]
+struct LossWays {
+    a_to_b: Option<LossView>,
+    b_to_a: Option<LossView>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    why: BTreeMap<&'static str, &'static str>,
+}
+
+#[derive(Serialize)]
+struct LossView {
+    ratio: f64,
+    low: f64,
+    high: f64,
+    lost: f64,
+    sent: f64,
+    since: String,
+    until: String,
+}
+
+impl From<&LossEstimate> for LossView {
+    fn from(loss: &LossEstimate) -> Self {
+        let LossEstimate { ratio, low, high, lost, sent, since, until } = *loss;
+        let [lost, sent] = [lost, sent].map(f64::round);
+        Self { ratio, low, high, lost, sent, since: since.to_string(), until: until.to_string() }
+    }
+}
+
+impl LossWays {
+    fn of(link: &LinkState, losses: &[LinkLoss]) -> Self {
+        let known = losses.binary_search_by(|loss| loss.link.cmp(&link.id)).ok().map(|at| &losses[at]);
+        let reason =
+            if link.a.end.watched && link.b.end.watched { "not compared yet" } else { "the other end is not polled" };
+        let ways = [("a_to_b", known.map(|loss| loss.a_to_b)), ("b_to_a", known.map(|loss| loss.b_to_a))]
+            .map(|(name, way)| (name, way.unwrap_or(Err(reason))));
+        let why = ways.iter().filter_map(|(name, way)| Some((*name, way.err()?))).collect();
+        let [a_to_b, b_to_a] = ways.map(|(_, way)| way.ok().as_ref().map(LossView::from));
+        Self { a_to_b, b_to_a, why }
+    }
 }
 
 #[derive(Serialize)]
@@ -297,7 +340,7 @@ fn last_hour(from: &EndState, to: &EndState, spread: &SpreadOf) -> Option<Percen
 }
 
 impl<'a> LinkView<'a> {
-    pub(super) fn new(link: &'a LinkState, spread: &SpreadOf) -> Self {
+    pub(super) fn new(link: &'a LinkState, losses: &[LinkLoss], spread: &SpreadOf) -> Self {
         Self {
             id: &link.id,
             a: (&link.a).into(),
@@ -313,6 +356,7 @@ impl<'a> LinkView<'a> {
                 b_to_a: last_hour(&link.b, &link.a, spread),
             },
             drops_pps: BothWays { a_to_b: drops(&link.a, &link.b), b_to_a: drops(&link.b, &link.a) },
+            loss_ratio: LossWays::of(link, losses),
         }
     }
 }

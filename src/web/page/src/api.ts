@@ -41,6 +41,17 @@ export interface BothWays {
   b_to_a: Known;
 }
 
+/** Frames that vanish although both ends count everything as fine; ratios with 95 % confidence. */
+export interface Loss {
+  ratio: number;
+  low: number;
+  high: number;
+  lost: number;
+  sent: number;
+  since: string;
+  until: string;
+}
+
 export interface Link {
   id: string;
   a: LinkEnd;
@@ -52,6 +63,7 @@ export interface Link {
   /** 0 to 1, against the slower of both ends. */
   utilization: BothWays;
   drops_pps?: BothWays;
+  loss_ratio?: { a_to_b: Loss | null; b_to_a: Loss | null; why?: { a_to_b?: string; b_to_a?: string } };
   unknown?: Record<string, string>;
 }
 
