@@ -14,6 +14,65 @@ fn healthy_links_of_any_kind_are_never_told() {
     }
 }
 
+/// Many more of the same: `HOURS=6 SCENES=2000 SEED=7 cargo test --release --test silent_loss -- --ignored hours`.
+#[test]
+#[ignore = "takes minutes"]
+fn healthy_links_of_any_kind_are_never_told_over_thousands_of_hours() {
+    let of = |name: &str, usual: u64| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(usual);
+    let (hours, scenes, seed) = (of("HOURS", 6) as f64, of("SCENES", 500), of("SEED", 1));
+    let failures: Vec<String> = std::thread::scope(|scope| {
+        let threads = [0, 1].map(|part| {
+            scope.spawn(move || {
+                let mut failures = Vec::new();
+                for at in (part..scenes).step_by(2) {
+                    let at = seed * 1_000_003 + at;
+                    let scene = Scene::healthy(&mut Random::new(at));
+                    let said = play(&scene, at, hours, false);
+                    if let Some(falsely) = said.falsely.first() {
+                        failures.push(format!("seed {at}: {falsely:?} in {scene:?}"));
+                    }
+                }
+                failures
+            })
+        });
+        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+    });
+    println!("{} hours of both directions of a link: {} false", hours * scenes as f64, failures.len());
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// The table of the README.
+#[test]
+#[ignore = "takes minutes"]
+fn time_to_detect() {
+    use silent_loss_sim::Cache;
+    let kinds = [("fresh", [Cache::None; 2]), ("net-snmp", [Cache::Timer(3.0), Cache::Timer(3.001)])];
+    for (name, caches) in kinds {
+        for pps in [100.0, 1_000.0, 10_000.0, 100_000.0] {
+            for traffic in [Traffic::Smooth, Traffic::Now(60.0)] {
+                let mut line = format!("{name} {pps} {traffic:?}");
+                for loss in [1e-1, 1e-2, 1e-3, 1e-4, 1e-5] {
+                    let mut times: Vec<f64> = (0..7)
+                        .map(|seed| {
+                            let scene = Scene {
+                                pps,
+                                caches,
+                                traffic,
+                                loss: (5400.0, f64::MAX, loss),
+                                ..Scene::default()
+                            };
+                            play(&scene, 77 + seed, 8.0, true).lost.map_or(f64::INFINITY, |(after_s, _)| after_s)
+                        })
+                        .collect();
+                    times.sort_by(f64::total_cmp);
+                    line += &format!(" | {:.0} ({:.0})", times[3], times[6]);
+                }
+                println!("{line}");
+            }
+        }
+    }
+}
+
 #[test]
 fn one_in_a_thousand_at_10_kpps_is_told_within_a_minute() {
     for seed in 0..5 {

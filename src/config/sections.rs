@@ -220,7 +220,6 @@ pub(super) fn read_detect(root: &mut Section<'_>) -> detect::Settings {
         check_order(&section, places, ("warning", loss.warning), ("critical", loss.critical));
         section.number("control_pps", &mut loss.control_pps, 0.0..=1e6);
         section.number("minimum_frames", &mut loss.minimum_frames, 1.0..=1e9);
-        section.number("false_alarms_per_hour", &mut loss.false_alarms_per_hour, 1e-12..=1.0);
         section.finish();
     }
     if let Some(mut section) = detect.section("black_hole", help) {

@@ -354,7 +354,7 @@ impl Detectors {
 
     /// What is known of frames that vanish, by link.
     pub fn losses(&self) -> Vec<LinkLoss> {
-        let mut losses: Vec<LinkLoss> = self.pairs.losses().collect();
+        let mut losses: Vec<LinkLoss> = self.pairs.losses(&self.settings.silent_loss).collect();
         losses.sort_by(|one, other| one.link.cmp(&other.link));
         losses
     }

@@ -17,7 +17,7 @@ use selvedge::fabric::{
 use selvedge::topology::{EndReport, LinkReport};
 
 /// Traffic has one rate in each of these.
-const STEP_S: f64 = 0.25;
+const STEP_S: f64 = 0.1;
 const START_S: f64 = 1_795_498_200.0;
 
 /// xorshift64*: small, seeded, good enough.
@@ -84,6 +84,10 @@ pub enum Traffic {
     Bursts,
     /// A slow tide with roughness on it.
     Tide,
+    /// On for half of this period, and off.
+    Pulse(f64),
+    /// On and off for times of this mean: jobs.
+    Now(f64),
 }
 
 /// How an agent answers.
@@ -103,6 +107,9 @@ pub struct Scene {
     pub pps: f64,
     pub traffic: Traffic,
     pub poll_s: f64,
+    /// How long after the first device the second is polled, and by how much polls are dithered at most.
+    pub apart_s: f64,
+    pub dither_s: f64,
     pub caches: [Cache; 2],
     /// Mean of the exponential delay of an answer.
     pub jitter_s: f64,
@@ -137,6 +144,8 @@ impl Default for Scene {
             pps: 10_000.0,
             traffic: Traffic::Smooth,
             poll_s: 1.0,
+            apart_s: 0.001,
+            dither_s: 0.1,
             caches: [Cache::None; 2],
             jitter_s: 0.002,
             drift_ppm: [20.0, -30.0],
@@ -156,20 +165,36 @@ impl Scene {
     /// Any healthy link.
     pub fn healthy(random: &mut Random) -> Self {
         let of = |random: &mut Random, n: f64| (random.unit() * n) as usize;
-        let cache = |random: &mut Random| match of(random, 4.0) {
-            0 | 1 => Cache::None,
-            2 => Cache::Timer(random.between(2.9, 3.1)),
-            _ => Cache::OnDemand(3.0),
-        };
         let poll_s = [1.0, 1.0, 5.0, 10.0, 30.0][of(random, 5.0)];
+        let cache = |random: &mut Random| match of(random, 8.0) {
+            0..=2 => Cache::None,
+            3 => Cache::Timer(random.between(2.9, 3.1)),
+            4 => Cache::OnDemand(3.0),
+            5 => Cache::Timer(10f64.powf(random.between(-1.3, 1.45))),
+            6 => Cache::OnDemand(10f64.powf(random.between(-1.3, 1.45))),
+            // Nearly in step with the polls, or a part of them.
+            _ => Cache::Timer(
+                (poll_s / f64::from(1 + of(random, 4.0) as u32) * (1.0 + random.between(-1e-3, 1e-3))).min(30.0),
+            ),
+        };
         let classes = |random: &mut Random| {
             [Classes::Apart, Classes::Apart, Classes::AllUnicast, Classes::UnicastAlone][of(random, 4.0)]
         };
         Self {
             pps: 10f64.powf(random.between(0.0, 6.5)),
-            traffic: [Traffic::Steady, Traffic::Smooth, Traffic::Rough, Traffic::Bursts, Traffic::Tide]
-                [of(random, 5.0)],
+            traffic: [
+                Traffic::Steady,
+                Traffic::Smooth,
+                Traffic::Rough,
+                Traffic::Bursts,
+                Traffic::Tide,
+                Traffic::Pulse(random.between(0.3, 3.0)),
+                Traffic::Pulse(poll_s * (1.0 + random.between(-1e-3, 1e-3))),
+                Traffic::Now(random.between(20.0, 400.0)),
+            ][of(random, 8.0)],
             poll_s,
+            apart_s: if random.unit() < 0.5 { random.between(0.0, 0.05) } else { random.between(0.0, poll_s) },
+            dither_s: (poll_s / 8.0).min(0.1),
             caches: [cache(random), cache(random)],
             jitter_s: 10f64.powf(random.between(-4.0, -1.5)),
             drift_ppm: [random.between(-60.0, 60.0), random.between(-60.0, 60.0)],
@@ -203,11 +228,16 @@ impl Truth {
                 Traffic::Steady => 1.0,
                 Traffic::Smooth => (1.0 + random.normal() / (scene.pps * STEP_S).max(1.0).sqrt()).max(0.0),
                 Traffic::Rough => rough,
-                Traffic::Bursts => {
+                Traffic::Pulse(period_s) => f64::from(u8::from((at_s / period_s).fract() < 0.5)) * 2.0,
+                Traffic::Bursts | Traffic::Now(_) => {
+                    let [on_steps, off_steps] = match scene.traffic {
+                        Traffic::Now(mean_s) => [mean_s / STEP_S; 2],
+                        _ => [20.0, 40.0],
+                    };
                     if burst.0 == 0 {
                         let on = burst.1 == 0.0;
                         burst = (
-                            (random.exponential(if on { 20.0 } else { 40.0 }) as usize) + 1,
+                            (random.exponential(if on { on_steps } else { off_steps }) as usize) + 1,
                             if on { 3.0 } else { 0.0 },
                         );
                     }
@@ -266,6 +296,8 @@ pub struct Said {
     pub bounds: [Option<(f64, f64, f64)>; 2],
     /// True loss and frames of a to b.
     pub truth: (f64, f64),
+    /// An interval that does not hold what was lost in its time, and that.
+    pub wrong: Option<(selvedge::fabric::LossEstimate, f64)>,
 }
 
 fn interface(device: &str) -> InterfaceState {
@@ -345,13 +377,15 @@ pub fn play(scene: &Scene, seed: u64, hours: f64, until_told: bool) -> Said {
     (settings.silent_loss.enabled, settings.black_hole.enabled) = (true, true);
     let mut detectors = Detectors::new(settings);
     let mut said = Said::default();
-    let mut next = [random.between(1.0, 1.0 + scene.poll_s), random.between(1.0, 1.0 + scene.poll_s)];
+    let mut ticks = [1.0, 1.0 + scene.apart_s];
+    let mut next = ticks.map(|tick| tick + random.between(0.0, scene.dither_s));
     let mut restarted_s = [f64::MIN, f64::MIN];
     let (mut received_at, mut told_hole) = ([0.0_f64; 2], false);
     while next[0].min(next[1]) < hours * 3600.0 - 2.0 {
         let at = usize::from(next[1] < next[0]);
         let asked_s = next[at];
-        next[at] += scene.poll_s * random.between(0.99, 1.01);
+        ticks[at] += scene.poll_s;
+        next[at] = ticks[at] + random.between(0.0, scene.dither_s);
         let read_s = asked_s + random.exponential(scene.jitter_s / 4.0);
         let answered_s = (read_s + random.exponential(scene.jitter_s)).max(received_at[at] + 1e-4);
         received_at[at] = answered_s;
@@ -428,6 +462,15 @@ pub fn play(scene: &Scene, seed: u64, hours: f64, until_told: bool) -> Said {
     }
     let bounds = |loss: Result<selvedge::fabric::LossEstimate, _>| loss.ok().map(|of| (of.low, of.ratio, of.high));
     if let Some(loss) = detectors.losses().into_iter().next() {
+        for (way, of) in [&loss.a_to_b, &loss.b_to_a].into_iter().enumerate() {
+            let Ok(of) = of else { continue };
+            let lost = |at: selvedge::fabric::Timestamp| Truth::at(&ways[way].lost, at.as_secs_f64() - START_S);
+            let truth = lost(of.until) - lost(of.since);
+            // A frame or two are counted on the way, and control frames are within what is allowed for.
+            if of.low * of.sent > truth + 2.0 || of.high * of.sent < truth - 2.0 {
+                said.wrong.get_or_insert((*of, truth));
+            }
+        }
         said.bounds = [bounds(loss.a_to_b), bounds(loss.b_to_a)];
     }
     said.truth = (ways[0].lost.last().copied().unwrap_or(0.0), ways[0].sent.last().copied().unwrap_or(0.0));

@@ -9,21 +9,32 @@ const RETRY_FIRST: Duration = Duration::from_secs(1);
 /// ...up to this long, so that it is noticed within seconds when it is back.
 const RETRY_LAST: Duration = Duration::from_secs(5);
 
-/// Regular polls: at `origin + n * interval`, for ever, however late one of them was.
+/// Devices are asked so far apart, one after the other. The two ends of a link are then read at nearly the same moment,
+/// which is what lets their counters be compared ([`crate::detect::silent_loss`]); more devices than fit into an interval
+/// so lie evenly over it.
+const APART: Duration = Duration::from_millis(1);
+/// Polls are dithered by up to this, and an eighth of the interval at most: what an agent refreshes by a timer of its own
+/// must not keep step with us.
+const DITHER: Duration = Duration::from_millis(100);
+
+/// Regular polls: within a dither after `origin + n * interval`, for ever, however late one of them was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ticks {
     interval: Duration,
+    /// The next one, without its dither.
     next: Timestamp,
+    nth: u64,
+    /// Ticks so far.
+    count: u64,
 }
 
 impl Ticks {
-    /// The ticks of the `nth` device, of which the first is not before `from`. However many devices there
-    /// are and whichever of them leave, their ticks lie evenly over the interval.
+    /// The ticks of the `nth` device, of which the first is not before `from`.
     pub fn new(origin: Timestamp, nth: u64, interval: Duration, from: Timestamp) -> Self {
         let interval = interval.max(Duration::from_millis(1));
-        let mut ticks = Self { interval, next: origin + interval.mul_f64(spread(nth)) };
+        let mut ticks = Self { interval, next: origin + place(nth, interval), nth, count: 0 };
         if ticks.next < from {
-            ticks.pass(from);
+            ticks.skip(from);
             if ticks.next < from {
                 ticks.next = ticks.next + interval;
             }
@@ -33,30 +44,42 @@ impl Ticks {
 
     /// The next one.
     pub fn next(&self) -> Timestamp {
-        self.next
+        // Multiples of the golden ratio, modulo 1: evenly spread, and of two devices never the same for long.
+        let turn = self.nth.wrapping_mul(0x2545_f491_4f6c_dd1d).wrapping_add(self.count);
+        let part = turn.wrapping_mul(0x9e37_79b9_7f4a_7c15) as f64 / 2f64.powi(64);
+        self.next + DITHER.min(self.interval / 8).mul_f64(part)
     }
 
     /// The tick that was due has been served from now on.
     pub fn begin(&mut self) {
         self.next = self.next + self.interval;
+        self.count = self.count.wrapping_add(1);
     }
 
     /// The poll is over; ticks that fell into it are left out. How many?
     pub fn pass(&mut self, now: Timestamp) -> u64 {
+        if self.next() > now {
+            return 0;
+        }
+        self.skip(now)
+    }
+
+    fn skip(&mut self, now: Timestamp) -> u64 {
         if self.next > now {
             return 0;
         }
         let missed = now.since(self.next).as_micros() / self.interval.as_micros() + 1;
         let missed = u32::try_from(missed).unwrap_or(u32::MAX);
         self.next = self.next + self.interval * missed;
+        self.count = self.count.wrapping_add(u64::from(missed));
         u64::from(missed)
     }
 }
 
-/// Fractions of an interval that lie evenly for any count of them: multiples of the golden ratio, modulo 1.
-fn spread(nth: u64) -> f64 {
-    // 2^64 divided by the golden ratio.
-    nth.wrapping_mul(0x9e37_79b9_7f4a_7c15) as f64 / 2f64.powi(64)
+/// Where in the interval a device is asked.
+fn place(nth: u64, interval: Duration) -> Duration {
+    let micros = (u128::from(nth) * APART.as_micros()) % interval.as_micros().max(1);
+    Duration::from_micros(u64::try_from(micros).unwrap_or(0))
 }
 
 /// How long to wait before a device is asked again that has failed so many times in a row (1 or more).
@@ -106,40 +129,62 @@ mod tests {
 
     const TEN: Duration = Duration::from_secs(10);
 
+    /// Within the dither after this moment.
+    fn is_at(ticks: &Ticks, seconds: i64) -> bool {
+        (secs(seconds)..secs(seconds) + DITHER).contains(&ticks.next())
+    }
+
     #[test]
     fn ticks_do_not_drift_however_late_a_poll_begins() {
         let mut ticks = Ticks::new(secs(100), 0, TEN, secs(100));
-        assert_eq!(ticks.next(), secs(100));
+        assert!(is_at(&ticks, 100));
         ticks.begin();
-        assert_eq!((ticks.pass(secs(103)), ticks.next()), (0, secs(110)));
+        assert!(ticks.pass(secs(103)) == 0 && is_at(&ticks, 110));
         ticks.begin();
-        assert_eq!((ticks.pass(secs(119)), ticks.next()), (0, secs(120)));
+        assert!(ticks.pass(secs(119)) == 0 && is_at(&ticks, 120));
     }
 
     #[test]
     fn ticks_within_a_poll_are_left_out_and_counted() {
         let mut ticks = Ticks::new(secs(100), 0, TEN, secs(100));
         ticks.begin();
-        assert_eq!((ticks.pass(secs(135)), ticks.next()), (3, secs(140)));
-        assert_eq!((ticks.pass(secs(140)), ticks.next()), (1, secs(150)));
+        assert!(ticks.pass(secs(135)) == 3 && is_at(&ticks, 140));
+        assert!(ticks.pass(secs(141)) == 1 && is_at(&ticks, 150));
     }
 
     #[test]
     fn the_first_tick_is_not_before_it_is_wanted() {
         for nth in 0..50 {
             let ticks = Ticks::new(secs(0), nth, TEN, secs(12_345));
-            assert!((secs(12_345)..=secs(12_355)).contains(&ticks.next()), "{nth}: {}", ticks.next());
+            assert!((secs(12_345)..=secs(12_355) + DITHER).contains(&ticks.next()), "{nth}: {}", ticks.next());
         }
     }
 
     #[test]
-    fn devices_are_spread_evenly_over_the_interval() {
-        for devices in [2u64, 7, 100, 5_000] {
-            let mut at: Vec<f64> = (0..devices).map(spread).collect();
-            at.sort_by(f64::total_cmp);
-            let widest = at.windows(2).map(|pair| pair[1] - pair[0]).fold(at[0] + 1.0 - at[at.len() - 1], f64::max);
-            assert!(widest < 2.7 / devices as f64, "{devices} devices leave a hole of {widest}");
+    fn few_devices_are_asked_at_nearly_the_same_moment_and_many_evenly() {
+        assert_eq!(place(99, TEN), Duration::from_millis(99));
+        let mut seconds = [0; 10];
+        (0..50_000).for_each(|nth| seconds[place(nth, TEN).as_secs() as usize] += 1);
+        assert_eq!(seconds, [5_000; 10]);
+    }
+
+    #[test]
+    fn the_dither_is_spread_and_differs_between_devices() {
+        let dithers = |nth| {
+            let mut ticks = Ticks::new(secs(0), nth, TEN, secs(0));
+            (0..100).map(move |n| {
+                let late = ticks.next().since(secs(10 * n) + place(nth, TEN));
+                ticks.begin();
+                late.as_secs_f64()
+            })
+        };
+        let (one, other): (Vec<f64>, Vec<f64>) = (dithers(0).collect(), dithers(1).collect());
+        for dithers in [&one, &other] {
+            assert!(dithers.iter().filter(|late| **late < 0.05).count().abs_diff(50) < 5);
+            assert!(dithers.iter().all(|late| *late <= 0.1));
         }
+        let before = one.iter().zip(&other).filter(|(one, other)| one < other).count();
+        assert!((20..80).contains(&before), "{before}");
     }
 
     #[test]

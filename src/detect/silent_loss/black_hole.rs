@@ -4,27 +4,37 @@
 //! frames that it counts and that do not arrive. On a quiet link these are the neighbour protocol's own, one in some
 //! seconds, which some devices do not count on the way in: so they are proof only beyond what this link is known to
 //! miss in health, or when the neighbours do not hear each other any more.
+//!
+//! The receiver's counters stand from when the first reading that shows them was taken until the newest refresh that is
+//! certain to lie before the newest reading ([`super::end`]): a cache cannot be taken for a hole.
 
-use super::direction::Meeting;
+use super::end::{End, Reading};
 
 /// Readings of the receiver that stand, before it is said.
-const READINGS: u32 = 3;
+const READINGS: u32 = 2;
 /// Frames on their way into nothing that are proof, beside what is allowed for.
 const FRAMES: f64 = 10.0;
 /// The same once the neighbours have stopped to hear each other.
 const FRAMES_UNHEARD: f64 = 2.0;
 
+/// How old fresh counters may be when they are read, seconds.
+const FRESH_S: f64 = 0.05;
+
 /// What of one direction does not arrive.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Hole {
-    /// The meeting at which the receiver's counters last moved.
-    moved: Option<Meeting>,
-    /// The newest one.
-    newest: Option<Meeting>,
+    /// What the receiver has counted.
+    total: Option<u64>,
+    /// The receiver's counters stand since then, seconds on our clock.
+    since_s: Option<f64>,
+    /// What the sender had counted when they stood for certain.
+    sent_then: Option<u64>,
+    /// Both ends answered with fresh counters until then.
+    fresh: bool,
     /// Readings since that stood.
     standing: u32,
-    /// The receiver was seen to count.
-    counted: bool,
+    /// Frames that were sent and did not arrive, and over how long.
+    proven: Option<(f64, f64)>,
 }
 
 /// Proof that nothing arrives.
@@ -39,45 +49,53 @@ pub struct Proof {
 }
 
 impl Hole {
-    /// Totals begin anew.
-    pub fn restart(&mut self) {
-        *self = Self::default();
+    /// The sender was read.
+    pub fn sent(&mut self, reading: &Reading) {
+        if self.since_s.is_some_and(|since_s| self.from_s(reading) >= since_s) {
+            self.sent_then.get_or_insert(reading.sent.frames);
+        }
     }
 
-    /// The first meeting.
-    pub fn begin(&mut self, meeting: &Meeting) {
-        *self = Self { moved: Some(*meeting), newest: Some(*meeting), ..Self::default() };
+    /// A reading was counted after this.
+    fn from_s(&self, reading: &Reading) -> f64 {
+        if self.fresh { reading.from_s.max(reading.at_s - FRESH_S) } else { reading.from_s }
     }
 
-    /// Take a meeting. True while the receiver's counters stand and the sender's move.
-    pub fn is_open(&mut self, meeting: &Meeting) -> bool {
-        let Some(moved) = self.moved.filter(|moved| meeting.received.all() <= moved.received.all() + 0.5) else {
-            *self = Self { moved: Some(*meeting), newest: Some(*meeting), counted: true, ..Self::default() };
-            return false;
-        };
-        self.newest = Some(*meeting);
+    /// The receiver was read; `fresh` says that no end is seen to cache.
+    pub fn received(&mut self, reading: &Reading, sender: &End, fresh: bool) {
+        let total = reading.received.frames;
+        if self.total != Some(total) {
+            // The first reading of all tells nothing of when that was last counted.
+            let since_s = self.total.map(|_| reading.until_s);
+            *self = Self { total: Some(total), since_s, fresh, ..Self::default() };
+            return;
+        }
         self.standing += 1;
-        meeting.sent.all() - moved.sent.all() >= 1.0
+        let from_s = self.from_s(reading);
+        let (Some(since_s), Some(then), Some(now)) = (self.since_s, self.sent_then, sender.before(from_s))
+        else {
+            return;
+        };
+        let sent = now.sent.frames.saturating_sub(then) as f64;
+        if sent > 0.0 {
+            self.proven = Some((sent, from_s - since_s));
+        }
+    }
+
+    /// Frames are known not to have arrived.
+    pub fn is_open(&self) -> bool {
+        self.proven.is_some()
     }
 
     /// Nothing arrives, for certain. `baseline_pps` is what a healthy link may miss.
     pub fn proof(&self, baseline_pps: f64, unheard: bool) -> Option<Proof> {
-        let (moved, newest) = (self.moved?, self.newest?);
-        if self.standing < READINGS - 1 || !self.counted {
-            return None;
-        }
-        let sent = newest.sent.all() - moved.sent.all();
-        let seconds = newest.at_s - moved.at_s;
-        let needed = if unheard {
-            FRAMES_UNHEARD
-        } else {
-            FRAMES + 2.0 * baseline_pps.max(0.0) * seconds + newest.off + moved.off
-        };
-        (sent >= needed).then_some(Proof { since_s: moved.at_s, sent, seconds })
+        let (since_s, (sent, seconds)) = (self.since_s?, self.proven?);
+        let needed = if unheard { FRAMES_UNHEARD } else { FRAMES + 2.0 * baseline_pps.max(0.0) * seconds };
+        (self.standing >= READINGS && sent >= needed).then_some(Proof { since_s, sent, seconds })
     }
 
     /// Frames arrive: the last reading moved.
     pub fn is_over(&self) -> bool {
-        self.standing == 0 && self.counted
+        self.standing == 0 && self.since_s.is_some()
     }
 }

@@ -2,47 +2,36 @@
 //!
 //! # The model
 //!
-//! **What is observed.** Of each end, at each poll, totals of the frames sent and received, and of the losses that the
-//! end admits (discards, errors). For one direction let `S(t)` be what the sender counted until `t` and `R(t)` what the
-//! receiver did, both put to the same instants: where one end has a reading the other's is interpolated between two of
-//! its own ([`end`] says how a reading gets its moment). `D(t) = S - R - admitted` is what is missing. On a healthy link
-//! `D` stands still but for three things:
+//! For one direction let `S(t)` be what the sender counted until `t` and `R(t)` what the receiver did. Both only rise. A
+//! reading says what one of them was at some moment of a known span ([`end`]): so much of the device's own time as clocks
+//! leave open, and as much longer as its cache may be old. So at any `t` each of them is at least what the newest reading said
+//! that was counted before `t`, and at most what the oldest said that was counted after: two bounds of `D = S - R`.
 //!
-//! 1. *Alignment.* A reading may be off in time by `e` seconds, so `D` by `rate * e` frames: 20 ms for each end where the
-//!    device tells its own time, half the time between two polls where it answers from a cache. This noise is bounded and
-//!    does not accumulate; loss does. It shrinks with the rate of the moment: when traffic pauses `D` is exact.
-//! 2. *Accounts.* RFC 2863 counts frames that were discarded on the way out among those sent, and those discarded on the
-//!    way in not among those received. Some devices do otherwise, and some do not count multicast and broadcast at all.
-//!    Each such account is first taken to explain what is missing. If it explains more than is missing, so that more was
-//!    received than can have been sent, it is no part of the account from then on ([`direction`]).
-//! 3. *Control frames* that only one end counts: some a second, whatever the traffic. The baseline is the least per second
+//! **By logic** ([`watch`]). What is lost between two moments is at least the low bound of `D` at the later less the high
+//! one at the earlier. Nothing is estimated, and no distribution assumed: where it is above what is allowed for it is a proof,
+//! whatever the traffic, the caches and the polls are like. The bounds are as wide as the traffic of a poll interval and of the
+//! life of a cache, and do not grow; loss does. Where traffic pauses they are exact.
+//!
+//! **By measure** ([`even`]). Where both ends answer with fresh counters and traffic is even the same bounds are taken from
+//! sixteen interpolated points, which are closer by two orders. That the agents are fresh is seen by the noise: polls are
+//! dithered. This is where a loss is told within a minute; where it cannot be trusted it does not speak, and logic goes on.
+//!
+//! **What is allowed for.**
+//! 1. Frames that the ends admit to have lost (discards, errors). Devices differ in whether these are among the sent and the
+//!    received: for the lower bound all of them explain something, for the upper none.
+//! 2. Control frames that only one end counts: some a second, whatever the traffic. The baseline is the least per second
 //!    that any window of ten minutes or longer has missed (by its upper bound), never above `control_pps`. It only falls,
-//!    until other hardware is plugged in. Since a loss follows the traffic and the baseline is that of the quietest window,
-//!    a loss cannot be learned away but for what it takes in that window; one that is above `control_pps` not at all.
-//!    Until ten minutes are seen the baseline is `control_pps` itself.
+//!    until other hardware is plugged in; where more arrives than is sent it is not learned at all. A loss that is above `control_pps` cannot be learned away.
+//! 3. A tenth of the ratio `warning`. A larger constant *ratio* is never learned: it is what a loss looks like. Only where more
+//!    than a twentieth of the frames and hardly any octets are missing do the ends count in different units, and nothing is said.
 //!
-//! A constant *ratio* is never learned: it is what a loss looks like. Only where more than a fifth of the frames and hardly
-//! any octets are missing do the ends count in different units (segments against what they were made of), and nothing is said.
+//! **False alarms.** None by logic, as long as a cache is one cache whose life is a constant of the device. By measure, where
+//! all of sixteen points lie above all of sixteen others by chance: 1 in 600 million for each pair of such groups, and then
+//! only if the margin is passed too.
 //!
-//! **What is tested.** The path `Y = D - baseline * t - (warning / 4) * S` falls on a healthy link. This is a CUSUM: the
-//! loss began where `Y`, its uncertainty added, was lowest, and is told when `Y` less its uncertainty is above that by
-//! `minimum_frames`. It runs on three scales at once ([`drift`]): single points with the hard bound of alignment, which
-//! needs no statistics and finds a loss as soon as traffic pauses; means of 16 and of 128 points, whose noise is learned from
-//! how far a mean lies from the line between its neighbours. A line takes out any loss, so that loss is not learned as
-//! noise; neighbours 1 and 4 means away are taken, and the larger noise counts, for noise that is correlated.
-//!
-//! **The stated rate of false alarms.** A healthy link is told only if some mean is off by more than `z` standard
-//! deviations. With at most 1,000 means in an hour (a point at each poll of each end, a second apart) and sub-Gaussian noise the union bound
-//! gives `z = sqrt(2 ln(1000 / false_alarms_per_hour))`: 6.1 for one in 100,000 hours of a direction. That asks for no
-//! independence. A finite number of comparisons makes the learned deviation larger by `1 + 2 / sqrt(n)`.
-//!
-//! **What cannot be told.** Where an end answers from a cache that outlives the polls nothing is said of loss. The rate of false
-//! alarms follows from the model and has not been measured over thousands of hours. A device whose counters are older than its answers by a time that shifts, while no answer
-//! ever repeats (a cache that lives shorter than the polls are apart), makes a step in `D`; a rise that is not left when
-//! its two largest steps are taken away is not told, so a loss that fits between two polls is not either. If such a
-//! cache beats against the polls so slowly that it looks steady for hours it can look like a small loss. A loss below
-//! `control_pps` that was there before we began and never changes with the traffic is a baseline. Control frames that
-//! an operator switches on later may look like a loss of that many.
+//! **What cannot be told.** A loss below `control_pps` that was there before we began and never changes with the traffic is a
+//! baseline. Control frames that an operator switches on later may look like a loss of that many. Where a receiver does not
+//! count multicast and broadcast nothing is said.
 //!
 //! **When it is over.** When so many frames have passed that 20 would have been lost had it gone on, and less than a quarter
 //! of that can be missing. Carrier that turns, restarts, resets and renumbering begin the totals anew and end nothing.
@@ -50,12 +39,13 @@
 //! Members of aggregates are cables and compared as such. Aggregates themselves are not: their totals jump when a member
 //! comes or goes. Ports that hear several neighbours are no links ([`crate::topology`]), so shared segments never get here.
 //!
-//! Memory for a link: some readings of each end (two to four, at most 32) and a few hundred numbers; about 5 kB.
+//! Memory for a link: readings of a cache's life of each end (at most 96) and a few hundred numbers; about 12 kB.
 
 mod black_hole;
-mod direction;
-mod drift;
 mod end;
+mod even;
+mod watch;
+mod way;
 mod words;
 
 use std::collections::HashMap;
@@ -68,15 +58,16 @@ use crate::fabric::{
 use crate::topology::LinkReport;
 
 use super::link::LAG;
-use direction::{Estimate, Live, Meeting, Totals, Turn, Way};
-use end::{End, Mark, Side};
+use end::{End, Reading, Side};
+use watch::Estimate;
+use way::{Live, Turn, Way, totals};
 
 /// `[detect.silent_loss]`
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
-    /// Off unless it is switched on: it has not been measured on enough real links.
+    /// On unless it is switched off.
     pub enabled: bool,
-    /// Share of frames (0 to 1) from which a loss is a warning. A quarter of it is not looked at.
+    /// Share of frames (0 to 1) from which a loss is a warning. A tenth of it is not looked at.
     pub warning: f64,
     /// ... and critical.
     pub critical: f64,
@@ -84,8 +75,6 @@ pub struct Settings {
     pub control_pps: f64,
     /// Fewer lost frames than this are never told.
     pub minimum_frames: f64,
-    /// The rate of false alarms that is accepted, for one direction of a link.
-    pub false_alarms_per_hour: f64,
     /// How long it must last before anybody is told.
     pub pending_for: Duration,
     /// How long it must be gone before it counts as resolved.
@@ -100,20 +89,9 @@ impl Default for Settings {
             critical: 1e-3,
             control_pps: 1.0,
             minimum_frames: 10.0,
-            false_alarms_per_hour: 1e-5,
             pending_for: Duration::ZERO,
             keep_firing_for: Duration::ZERO,
         }
-    }
-}
-
-/// Means that are tested in an hour at most, of both scales that need statistics.
-const TESTS_PER_HOUR: f64 = 1_000.0;
-
-impl Settings {
-    /// Standard deviations that a mean may be off.
-    pub(crate) fn deviations(&self) -> f64 {
-        (2.0 * (TESTS_PER_HOUR / self.false_alarms_per_hour.clamp(1e-12, 1.0)).ln()).sqrt()
     }
 }
 
@@ -134,8 +112,8 @@ impl Default for BlackHoleSettings {
     }
 }
 
-/// Readings closer together than this are not compared.
-const SHORTEST_STEP_S: f64 = 0.2;
+/// Polls of both ends no farther apart than this are of one moment, nearly.
+const TOGETHER_S: f64 = 0.25;
 /// What is said of a link of which one end is not polled.
 pub const ONE_SIDED: &str = "the other end is not polled";
 
@@ -218,10 +196,10 @@ impl Pairs {
     }
 
     /// What is known of all links, in no order.
-    pub(super) fn losses(&self) -> impl Iterator<Item = LinkLoss> + '_ {
+    pub(super) fn losses<'a>(&'a self, settings: &'a Settings) -> impl Iterator<Item = LinkLoss> + 'a {
         self.links.iter().map(|(id, entry)| {
             let [a_to_b, b_to_a] = match entry {
-                Ok(pair) => [0, 1].map(|way| pair.loss(way)),
+                Ok(pair) => [0, 1].map(|way| pair.loss(settings, way)),
                 Err(why) => [Err(*why); 2],
             };
             LinkLoss { link: id.clone(), a_to_b, b_to_a }
@@ -281,7 +259,7 @@ impl Pair {
                 (_, direction) => {
                     let way = usize::from(direction == Some(Direction::In));
                     pair.told[way] = true;
-                    pair.ways[way].live = Some(Live { start: None, estimate: None });
+                    pair.ways[way].live = Some(Live::default());
                 }
             }
         }
@@ -311,20 +289,14 @@ impl Pair {
         if way == 0 { [&self.a, &self.b] } else { [&self.b, &self.a] }
     }
 
-    fn loss(&self, way: usize) -> Result<LossEstimate, &'static str> {
+    fn loss(&self, settings: &Settings, way: usize) -> Result<LossEstimate, &'static str> {
         if self.hole.is_some() {
             return Err("nothing arrives");
         }
-        if self.ends.iter().any(End::caches) {
-            return Err("an end answers from a cache that outlives the polls");
-        }
-        let state = &self.ways[way];
-        let estimate = state.live.map_or(state.calm, |live| live.estimate.or(state.calm));
-        match estimate {
-            Some(_) if state.counts_differently() => Err("the two ends count frames in different units"),
+        match self.ways[way].estimate(settings) {
+            _ if !self.ends.iter().all(End::counts_packets) => Err("an end does not count its packets"),
+            _ if !self.ends[1 - way].counts_others[1] => Err("the receiving end does not count multicast and broadcast"),
             Some(estimate) => Ok(told(&estimate)),
-            None if !self.ends.iter().all(End::counts_packets) => Err("an end does not count its packets"),
-            None if !state.accounts.others[1] => Err("the receiving end does not count multicast and broadcast"),
             None => Err("too few frames compared yet"),
         }
     }
@@ -360,7 +332,7 @@ impl Pair {
             self.ways.iter_mut().for_each(|way| way.forget(settings));
         }
         self.if_index[at] = if_index;
-        self.ends[at].read(end::Look {
+        let reading = self.ends[at].read(end::Look {
             at: look.now,
             uptime: look.uptime,
             discontinuity: look.discontinuity,
@@ -374,20 +346,35 @@ impl Pair {
             // The other end's totals go on, but there is nothing to compare them with.
             self.epochs = epochs;
             self.ways.iter_mut().for_each(Way::restart);
-            self.ends[1 - at].marks.drain(..self.ends[1 - at].marks.len().saturating_sub(1));
             self.met_s = 0.0;
         }
-        while let Some(meetings) = self.meeting() {
-            let turns = [0, 1].map(|way| {
-                let others = [self.ends[way].counts_others[0], self.ends[1 - way].counts_others[1]];
-                self.ways[way].meet(settings, meetings[way], others)
-            });
-            if holes.enabled {
-                self.judge_hole(holes, look, tell);
+        let Some(reading) = reading else { return };
+        let other = &self.ends[1 - at];
+        let mut turns = [Turn::Calm; 2];
+        for (sender, receiver) in [(0, 1), (1, 0)] {
+            if !self.ends[sender].counts_others[0] && self.ends[receiver].counts_others[1] {
+                self.ways[sender].hides(settings);
             }
-            // The age of a cached value under bursts is not bounded well enough yet to say anything of a loss.
-            let caches = self.ends.iter().any(End::caches);
-            if settings.enabled && self.hole.is_none() && !caches {
+        }
+        // What it sends is one way, what it receives is the other.
+        if self.hole.is_some() {
+            self.ways[at].hole.sent(&reading);
+            self.ways[1 - at].hole.received(&reading, other, false);
+        } else {
+            self.ways[at].sent(settings, &reading, other);
+            turns[1 - at] = self.ways[1 - at].received(settings, &reading, other);
+        }
+        if holes.enabled {
+            self.judge_hole(holes, look, tell);
+        }
+        if settings.enabled && self.hole.is_none() {
+            self.judge_loss(settings, look.now, turns, tell);
+            if let Some((at_s, [a, b])) = self.meeting() {
+                let turns = [(0, a, b), (1, b, a)].map(|(way, sender, receiver)| {
+                    let (sent, pps) = between(sender, at_s, |reading| reading.sent);
+                    let (received, received_pps) = between(receiver, at_s, |reading| reading.received);
+                    self.ways[way].met(settings, at_s, sent, received, pps.max(received_pps))
+                });
                 self.judge_loss(settings, look.now, turns, tell);
             }
         }
@@ -400,25 +387,21 @@ impl Pair {
         }
     }
 
-    /// The next moment at which both ends are known, and both ways at it.
-    fn meeting(&mut self) -> Option<[Meeting; 2]> {
-        let newest = |end: &End| end.marks.back().map(|mark| mark.at_s);
+    /// The newest moment that both ends were read at or after, and the polls of each around it.
+    fn meeting(&mut self) -> Option<(f64, [[Reading; 2]; 2])> {
+        let newest = |end: &End| end.polls.back().map(|poll| poll.at_s);
         let at_s = newest(&self.ends[0])?.min(newest(&self.ends[1])?);
-        if at_s < self.met_s + SHORTEST_STEP_S {
+        if at_s < self.met_s + TOGETHER_S {
             return None;
         }
-        let [a, b] = [0, 1].map(|end| around(&mut self.ends[end], at_s));
-        let ((a_before, a_after), (b_before, b_after)) = (a?, b?);
-        self.met_s = at_s;
-        let off_s = a_before.off_s.max(a_after.off_s) + b_before.off_s.max(b_after.off_s);
-        let meet = |sender: (Mark, Mark), receiver: (Mark, Mark)| {
-            let (sent, sent_pps, sent_uneven) = totals(sender, at_s, |mark| mark.sent);
-            let (received, received_pps, received_uneven) = totals(receiver, at_s, |mark| mark.received);
-            let pps = sent_pps.max(received_pps);
-            let [off, noise] = [0, 1].map(|at| sent_uneven[at] + received_uneven[at]);
-            Meeting { at_s, sent, received, off: pps * off_s + off, noise: pps * off_s / 4.0 + noise, pps }
+        let around = |end: &End| {
+            let after = end.polls.iter().position(|poll| poll.at_s >= at_s)?;
+            let around = [*end.polls.get(after.checked_sub(1)?)?, end.polls[after]];
+            around.iter().any(|poll| (poll.at_s - at_s).abs() <= TOGETHER_S).then_some(around)
         };
-        Some([meet((a_before, a_after), (b_before, b_after)), meet((b_before, b_after), (a_before, a_after))])
+        let ends = [around(&self.ends[0])?, around(&self.ends[1])?];
+        self.met_s = at_s;
+        Some((at_s, ends))
     }
 
     fn judge_loss(
@@ -429,13 +412,17 @@ impl Pair {
         tell: &mut impl FnMut(FindingKey, Verdict),
     ) {
         for (way, turn) in turns.into_iter().enumerate() {
+            if !self.ends[1 - way].counts_others[1] {
+                // Multicast that the sender counts as unicast would look like a loss.
+                continue;
+            }
             let key = self.key(way);
             match (turn, self.ways[way].live) {
                 (Turn::Healed, _) => {
                     self.told[way] = false;
                     tell(key, Verdict::Absent);
                 }
-                (Turn::Losing | Turn::Unsure, Some(Live { start: Some(_), estimate: Some(estimate) })) => {
+                (Turn::Losing | Turn::Unsure, Some(Live { estimate: Some(estimate) })) => {
                     self.told[way] = true;
                     let finding = words::silent_loss(settings, now, key.clone(), self.ends_of(way), &estimate);
                     tell(key, Verdict::Present(Box::new(finding)));
@@ -472,25 +459,14 @@ impl Pair {
     }
 }
 
-/// The readings around a moment; those before are dropped.
-fn around(end: &mut End, at_s: f64) -> Option<(Mark, Mark)> {
-    while end.marks.len() > 2 && end.marks[1].at_s < at_s {
-        end.marks.pop_front();
-    }
-    let (before, after) = (*end.marks.front()?, *end.marks.get(1)?);
-    (before.at_s <= at_s && at_s <= after.at_s).then_some((before, after))
-}
-
-/// Totals at a moment between two readings, frames per second between them, and how many frames the totals may be off
-/// because the traffic between two readings was not even: at most, where all of it may have been before or after the
-/// moment; and as a measure, for traffic that is nearly even.
-fn totals((before, after): (Mark, Mark), at_s: f64, side: impl Fn(Mark) -> Side) -> (Totals, f64, [f64; 2]) {
+/// Totals at a moment between two polls, and frames per second between them.
+fn between([before, after]: [Reading; 2], at_s: f64, side: impl Fn(&Reading) -> Side) -> ([f64; 3], f64) {
     let seconds = after.at_s - before.at_s;
     let part = if seconds > 0.0 { ((at_s - before.at_s) / seconds).clamp(0.0, 1.0) } else { 1.0 };
-    let totals = |part| Totals::between(side(before), side(after), part);
-    let rise = totals(1.0).all() - totals(0.0).all();
-    let uneven = if part <= 0.0 || part >= 1.0 { 0.0 } else { part.max(1.0 - part) };
-    (totals(part), rise / seconds.max(1e-3), [uneven * rise, 0.02 * rise * (part * (1.0 - part)).sqrt()])
+    let (before, after) = (totals(&side(&before)), totals(&side(&after)));
+    let mut at = before;
+    (0..at.len()).for_each(|n| at[n] += part * (after[n] - before[n]));
+    (at, (after[0] - before[0]) / seconds.max(1e-3))
 }
 
 fn moment(at_s: f64) -> Timestamp {

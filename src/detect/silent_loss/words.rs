@@ -3,7 +3,7 @@
 use crate::fabric::{Evidence, Finding, FindingKey, InterfaceId, Severity, Timestamp};
 
 use super::black_hole::Proof;
-use super::direction::Estimate;
+use super::watch::Estimate;
 use super::{BlackHoleSettings, Settings, moment, told};
 use crate::detect::phrase;
 
