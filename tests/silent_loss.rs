@@ -54,13 +54,8 @@ fn time_to_detect() {
                 for loss in [1e-1, 1e-2, 1e-3, 1e-4, 1e-5] {
                     let mut times: Vec<f64> = (0..7)
                         .map(|seed| {
-                            let scene = Scene {
-                                pps,
-                                caches,
-                                traffic,
-                                loss: (5400.0, f64::MAX, loss),
-                                ..Scene::default()
-                            };
+                            let scene =
+                                Scene { pps, caches, traffic, loss: (5400.0, f64::MAX, loss), ..Scene::default() };
                             play(&scene, 77 + seed, 8.0, true).lost.map_or(f64::INFINITY, |(after_s, _)| after_s)
                         })
                         .collect();
@@ -111,7 +106,7 @@ fn the_interval_holds_the_truth_and_the_loss_is_over_when_it_is() {
 }
 
 #[test]
-fn a_black_hole_is_told_within_three_polls_and_no_silent_loss_is() {
+fn a_black_hole_is_told_within_five_polls_and_no_silent_loss_is() {
     for poll_s in [1.0, 10.0] {
         let scene = Scene {
             poll_s,
@@ -122,7 +117,7 @@ fn a_black_hole_is_told_within_three_polls_and_no_silent_loss_is() {
         };
         let said = play(&scene, 1, 0.5, false);
         let told_s = said.black_hole_s.expect("told") - 600.0;
-        assert!(told_s <= 3.0 * poll_s + 1.0, "{told_s} s at {poll_s} s polls");
+        assert!(told_s <= 5.2 * poll_s, "{told_s} s at {poll_s} s polls");
         assert!(said.lost.is_none() && said.falsely.is_empty(), "{said:?}");
         assert!(said.resolved_s.is_some_and(|at_s| at_s > 1200.0));
     }

@@ -68,10 +68,11 @@ fn one_frame_in_a_thousand_that_vanishes_is_found_and_a_black_hole_too_and_clean
 
     lab.run(&format!("clean {CABLE}"));
     let from = receiver.heard().len();
-    let mut pings = lab
-        .command_on("h1-1", "ping")
-        .args(["-q", "-i", "0.01", "-w", "60", "10.77.2.6"])
-        .stdout(Stdio::null())
+    // Some hundred datagrams a second, to nobody who would miss them.
+    let mut datagrams = lab
+        .command_on("h1-1", "timeout")
+        .args(["60", "bash", "-c", "exec 3>/dev/udp/10.77.2.6/9; while :; do echo >&3; sleep 0.01; done"])
+        .stderr(Stdio::null())
         .spawn()
         .unwrap();
     std::thread::sleep(Duration::from_secs(5));
@@ -84,7 +85,7 @@ fn one_frame_in_a_thousand_that_vanishes_is_found_and_a_black_hole_too_and_clean
     assert!(receiver.heard().iter().all(|told| told.label("alertname") != "BlackHole" || told.label("link") == CLEAN));
     lab.run("clean leaf2 spine1");
     receiver.wait(from, "BlackHole", "resolved", Duration::from_secs(40));
-    let _ = pings.kill();
-    let _ = pings.wait();
+    let _ = datagrams.kill();
+    let _ = datagrams.wait();
     selvedge.stop();
 }

@@ -17,9 +17,6 @@ const FRAMES: f64 = 10.0;
 /// The same once the neighbours have stopped to hear each other.
 const FRAMES_UNHEARD: f64 = 2.0;
 
-/// How old fresh counters may be when they are read, seconds.
-const FRESH_S: f64 = 0.05;
-
 /// What of one direction does not arrive.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Hole {
@@ -29,8 +26,6 @@ pub struct Hole {
     since_s: Option<f64>,
     /// What the sender had counted when they stood for certain.
     sent_then: Option<u64>,
-    /// Both ends answered with fresh counters until then.
-    fresh: bool,
     /// Readings since that stood.
     standing: u32,
     /// Frames that were sent and did not arrive, and over how long.
@@ -51,35 +46,34 @@ pub struct Proof {
 impl Hole {
     /// The sender was read.
     pub fn sent(&mut self, reading: &Reading) {
-        if self.since_s.is_some_and(|since_s| self.from_s(reading) >= since_s) {
+        if self.since_s.is_some_and(|since_s| reading.from_s >= since_s) {
             self.sent_then.get_or_insert(reading.sent.frames);
         }
     }
 
-    /// A reading was counted after this.
-    fn from_s(&self, reading: &Reading) -> f64 {
-        if self.fresh { reading.from_s.max(reading.at_s - FRESH_S) } else { reading.from_s }
-    }
-
-    /// The receiver was read; `fresh` says that no end is seen to cache.
-    pub fn received(&mut self, reading: &Reading, sender: &End, fresh: bool) {
+    /// The receiver was read.
+    pub fn received(&mut self, reading: &Reading, sender: &End) {
         let total = reading.received.frames;
         if self.total != Some(total) {
             // The first reading of all tells nothing of when that was last counted.
             let since_s = self.total.map(|_| reading.until_s);
-            *self = Self { total: Some(total), since_s, fresh, ..Self::default() };
+            *self = Self { total: Some(total), since_s, ..Self::default() };
             return;
         }
         self.standing += 1;
-        let from_s = self.from_s(reading);
-        let (Some(since_s), Some(then), Some(now)) = (self.since_s, self.sent_then, sender.before(from_s))
+        let (Some(since_s), Some(then), Some(now)) = (self.since_s, self.sent_then, sender.before(reading.from_s))
         else {
             return;
         };
         let sent = now.sent.frames.saturating_sub(then) as f64;
         if sent > 0.0 {
-            self.proven = Some((sent, from_s - since_s));
+            self.proven = Some((sent, reading.from_s - since_s));
         }
+    }
+
+    /// The receiver's counters stand.
+    pub fn stands(&self) -> bool {
+        self.standing > 0
     }
 
     /// Frames are known not to have arrived.

@@ -207,8 +207,7 @@ impl End {
         let newest = self.readings.back();
         let from_s = newest.map_or(from_s, |newest| from_s.max(newest.from_s));
         let until_s = (placed_s + off_s).min(at_s.max(placed_s));
-        let reading =
-            Reading { at_s: placed_s, from_s, until_s, changed, sent: self.sent, received: self.received };
+        let reading = Reading { at_s: placed_s, from_s, until_s, changed, sent: self.sent, received: self.received };
         self.keep(reading);
         Some(reading)
     }

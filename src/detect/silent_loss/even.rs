@@ -47,8 +47,6 @@ pub struct Bounds {
     pub mean: Point,
     /// How far that may be off.
     pub off: f64,
-    /// How far it may be off because clocks wander.
-    pub wander: f64,
 }
 
 /// What a point brought.
@@ -86,11 +84,6 @@ impl Even {
         self.bounds()
     }
 
-    /// Both ends answer with fresh counters, as far as can be seen.
-    pub fn is_fresh(&self) -> bool {
-        self.points.len() >= POINTS - 1 && self.seen >= self.asked
-    }
-
     /// Take a point of which the mean of so many counts as one.
     pub fn take_mean(&mut self, point: Point, pps: f64) -> Sight {
         self.mean.push((point, pps));
@@ -120,7 +113,6 @@ impl Even {
             mean: middle,
             // Four standard deviations of a mean, for a noise that is spread evenly.
             off: 0.3 * (most - least) + margin - MARGIN_FRAMES,
-            wander: NOISE_S * pps,
         })
     }
 }

@@ -65,7 +65,7 @@ use way::{Live, Turn, Way, totals};
 /// `[detect.silent_loss]`
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
-    /// On unless it is switched off.
+    /// Off unless it is switched on: it has been measured on too few real links.
     pub enabled: bool,
     /// Share of frames (0 to 1) from which a loss is a warning. A tenth of it is not looked at.
     pub warning: f64,
@@ -295,7 +295,9 @@ impl Pair {
         }
         match self.ways[way].estimate(settings) {
             _ if !self.ends.iter().all(End::counts_packets) => Err("an end does not count its packets"),
-            _ if !self.ends[1 - way].counts_others[1] => Err("the receiving end does not count multicast and broadcast"),
+            _ if !self.ends[1 - way].counts_others[1] => {
+                Err("the receiving end does not count multicast and broadcast")
+            }
             Some(estimate) => Ok(told(&estimate)),
             None => Err("too few frames compared yet"),
         }
@@ -352,14 +354,15 @@ impl Pair {
         let other = &self.ends[1 - at];
         let mut turns = [Turn::Calm; 2];
         for (sender, receiver) in [(0, 1), (1, 0)] {
-            if !self.ends[sender].counts_others[0] && self.ends[receiver].counts_others[1] {
+            let known = self.ends.iter().all(|end| !end.polls.is_empty());
+            if known && !self.ends[sender].counts_others[0] && self.ends[receiver].counts_others[1] {
                 self.ways[sender].hides(settings);
             }
         }
         // What it sends is one way, what it receives is the other.
         if self.hole.is_some() {
             self.ways[at].hole.sent(&reading);
-            self.ways[1 - at].hole.received(&reading, other, false);
+            self.ways[1 - at].hole.received(&reading, other);
         } else {
             self.ways[at].sent(settings, &reading, other);
             turns[1 - at] = self.ways[1 - at].received(settings, &reading, other);

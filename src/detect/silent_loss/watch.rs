@@ -179,7 +179,9 @@ impl Watch {
             return Some(false);
         }
         let sent = high.sent - from.sent;
-        let lost = high.missing + high.admitted - from.missing - from.admitted
+        let lost = high.missing + high.admitted
+            - from.missing
+            - from.admitted
             - baseline_pps.min(0.0) * (high.at_s - from.at_s);
         (ratio * sent >= PROOF_FRAMES && lost < CLEAR * ratio * sent).then_some(true)
     }
@@ -199,7 +201,9 @@ fn estimate(settings: &Settings, baseline_pps: f64, start: &Start, low: &Point, 
     let allowed = baseline_pps.max(0.0) * seconds;
     let chance = |frames: f64| TWO_SIDED_95 * frames.max(0.0).sqrt();
     let least = low.missing - start.high.missing - allowed.max(baseline_pps * seconds);
-    let most = high.missing + high.admitted - start.low.missing - start.low.admitted
+    let most = high.missing + high.admitted
+        - start.low.missing
+        - start.low.admitted
         - baseline_pps.min(0.0) * (high.at_s - start.low.at_s);
     let (least, most) = (least.clamp(0.0, sent), most.clamp(0.0, sent));
     let [sent_octets, received_octets] = [0, 1].map(|at| low.octets[at] - start.high.octets[at]);

@@ -53,12 +53,7 @@ impl Way {
 
     /// Totals begin anew. What was learned of the link and what is told of it stays.
     pub fn restart(&mut self) {
-        *self = Self {
-            baseline_pps: self.baseline_pps,
-            surplus: self.surplus,
-            live: self.live,
-            ..Self::default()
-        };
+        *self = Self { baseline_pps: self.baseline_pps, surplus: self.surplus, live: self.live, ..Self::default() };
     }
 
     /// The receiver counts classes that the sender does not.
@@ -84,14 +79,16 @@ impl Way {
         let high = point(reading.from_s, totals(&reading.sent), totals(&received.received));
         let allowed_pps = self.allowed_pps();
         self.watches[0].high(settings, allowed_pps, high);
-        self.learn(settings, 0, high, [0.0; 2]);
+        self.learn(settings, 0, high, 0.0);
     }
 
     /// The receiver was read: when that was counted at the earliest, it had received no more, and the sender had sent
     /// no less than it said before.
     pub fn received(&mut self, settings: &Settings, reading: &Reading, sender: &End) -> Turn {
-        self.hole.received(reading, sender, self.evens[0].is_fresh());
-        if self.hole.is_open() {
+        self.hole.received(reading, sender);
+        let mut polls = sender.polls.iter().rev().map(|poll| poll.sent.frames);
+        let sends = polls.next() != polls.next();
+        if self.hole.is_open() || (self.hole.stands() && sends) {
             // All or nothing is the other detector's to tell; what is missing is counted when frames arrive again.
             return self.calm();
         }
@@ -125,7 +122,7 @@ impl Way {
                     let at = scale + 1;
                     let allowed_pps = self.allowed_pps();
                     self.watches[at].high(settings, allowed_pps, bounds.high);
-                    self.learn(settings, at, bounds.mean, [bounds.off, bounds.wander]);
+                    self.learn(settings, at, bounds.mean, bounds.off);
                     let of_scale = self.judge(settings, at, bounds.low);
                     if !matches!(turn, Turn::Losing | Turn::Healed) || matches!(of_scale, Turn::Losing | Turn::Healed) {
                         turn = of_scale;
@@ -142,7 +139,7 @@ impl Way {
 
     /// What a window has missed per second, at most. The baseline is the least of all of these: it follows no traffic, so
     /// a loss, which does, only ever makes it too high by what is lost in the quietest of all windows.
-    fn learn(&mut self, settings: &Settings, at: usize, most: Point, [off, wander]: [f64; 2]) {
+    fn learn(&mut self, settings: &Settings, at: usize, most: Point, off: f64) {
         let Some((from, from_off)) = self.windows[at] else {
             if at > 0 {
                 self.windows[at] = Some((most, off));
@@ -154,12 +151,15 @@ impl Way {
             return;
         }
         let missed = most.missing + most.admitted - from.missing - from.admitted + off + from_off;
-        self.surplus |= missed < -wander;
+        // By logic, that is; what is measured may be off by how clocks wander.
+        self.surplus |= at == 0 && missed < 0.0;
         if self.surplus {
             self.baseline_pps = settings.control_pps;
             return;
         }
-        self.baseline_pps = self.baseline_pps.min(missed.max(0.0) / seconds);
+        if missed >= 0.0 {
+            self.baseline_pps = self.baseline_pps.min(missed / seconds);
+        }
         if seconds > BASELINE_WINDOW_S[1] {
             self.windows[at] = (at > 0).then_some((most, off));
         }
@@ -213,11 +213,5 @@ pub fn totals(side: &Side) -> [f64; 3] {
 
 fn point(at_s: f64, sent: [f64; 3], received: [f64; 3]) -> Point {
     let admitted = sent[1] + received[1];
-    Point {
-        at_s,
-        sent: sent[0],
-        missing: sent[0] - received[0] - admitted,
-        admitted,
-        octets: [sent[2], received[2]],
-    }
+    Point { at_s, sent: sent[0], missing: sent[0] - received[0] - admitted, admitted, octets: [sent[2], received[2]] }
 }
