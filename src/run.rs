@@ -1,10 +1,11 @@
 //! The only wiring: build all rooms, start them, reload them, stop them.
 //!
 //! ```text
-//!   threads   core (table, topology, detectors, book), alert-clerk (outbox), history
+//!   threads   core (table, topology, detectors, book), auditor (ledger), alert-clerk (outbox), history
 //!   tasks     poller (one for each target), traps, host, web, couriers (one for each receiver)
 //! ```
 
+mod auditor;
 mod core;
 mod status;
 mod views;
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
+use self::auditor::Desk;
 use self::core::{Command, Core, CoreSettings, TOPOLOGY_DOCUMENT};
 use self::status::Status;
 pub use self::views::{Drawing, Views};
@@ -96,6 +98,7 @@ pub struct Selvedge {
     deliverer: Arc<Deliverer>,
     commands: Sender<Command>,
     core: JoinHandle<()>,
+    auditor: JoinHandle<()>,
     stop_web: watch::Sender<bool>,
     web: tokio::task::JoinHandle<()>,
     page: SocketAddr,
@@ -140,6 +143,8 @@ impl Selvedge {
         let mut book = Book::new();
         book.restore(saved);
         let (commands, inbox) = channel::unbounded();
+        let (audits, asked) = channel::bounded(1);
+        let desk = Desk { views: Arc::clone(&views), asked, tell: commands.clone(), clock: Arc::new(clock::now) };
         let core = Core {
             samples: queue,
             commands: inbox,
@@ -152,11 +157,17 @@ impl Selvedge {
             views: Arc::clone(&views),
             clock: Arc::new(clock::now),
             changes: Changes::default(),
+            audits,
+            audited: None,
         };
         let core = std::thread::Builder::new()
             .name("core".into())
             .spawn(move || core.run())
             .map_err(|error| StartError::System("start the core's thread", error))?;
+        let auditor = std::thread::Builder::new()
+            .name("auditor".into())
+            .spawn(move || desk.run())
+            .map_err(|error| StartError::System("start the auditor's thread", error))?;
 
         let queue_stats = samples.clone();
         let sink: SampleSink = Arc::new(move |sample| samples.push(sample));
@@ -190,7 +201,21 @@ impl Selvedge {
         };
         let (stop_web, stopped) = watch::channel(false);
         let web = tokio::spawn(server.serve(status.web_state(), stopped));
-        Ok(Self { settings, views, poller, traps, host, history, deliverer, commands, core, stop_web, web, page })
+        Ok(Self {
+            settings,
+            views,
+            poller,
+            traps,
+            host,
+            history,
+            deliverer,
+            commands,
+            core,
+            auditor,
+            stop_web,
+            web,
+            page,
+        })
     }
 
     /// Where the page is.
@@ -246,10 +271,12 @@ impl Selvedge {
         drop(self.host);
         drop(self.poller);
         let _ = self.commands.send(Command::Stop);
-        let core = self.core;
-        let ended = tokio::task::spawn_blocking(move || core.join()).await;
-        if !matches!(ended, Ok(Ok(()))) {
-            tracing::error!("the core ended in a panic");
+        // The auditor ends when the core does, for nobody asks it any more.
+        for (name, thread) in [("core", self.core), ("auditor", self.auditor)] {
+            let ended = tokio::task::spawn_blocking(move || thread.join()).await;
+            if !matches!(ended, Ok(Ok(()))) {
+                tracing::error!("the {name} ended in a panic");
+            }
         }
         self.deliverer.stop(GRACE).await;
         if let Some(history) = self.history {

@@ -14,6 +14,7 @@ mod discovery;
 mod glob;
 mod mask;
 mod problem;
+mod protect;
 mod reader;
 mod receivers;
 mod secret;
@@ -71,7 +72,7 @@ pub struct Settings {
     pub aggregate: aggregate::Settings,
     /// `[detect.*]`
     pub detect: detect::Settings,
-    /// `[[redundancy.group]]`
+    /// `[redundancy]`, `[[redundancy.group]]`, `[[shared_risk]]` and `[[protect]]`
     pub topology: topology::Settings,
     /// `[[receiver]]`
     pub receivers: Vec<ReceiverSettings>,
@@ -239,16 +240,19 @@ fn resolve<'a>(context: &'a Context<'a>, table: &'a DeTable<'a>, last_good: &mut
     let (snmp, targets) = snmp::read(snmp, last_good);
     let (receivers, names) = receivers::read_receivers(&mut root);
     let routes = receivers::read_routes(&mut root, &names, &targets);
+    let host = sections::read_host(&mut root);
+    let mut topology = sections::read_topology(&mut root);
+    protect::read(&mut root, &mut topology, &targets, &host);
     let settings = Settings {
         web: sections::read_web(&mut root),
         history: sections::read_history(&mut root),
         snmp,
         targets,
         traps: sections::read_traps(&mut root),
-        host: sections::read_host(&mut root),
+        host,
         aggregate: sections::read_interfaces(&mut root),
         detect: sections::read_detect(&mut root),
-        topology: sections::read_topology(&mut root),
+        topology,
         receivers,
         routes,
     };

@@ -13,6 +13,7 @@ pub mod link;
 mod phrase;
 pub mod redundancy;
 pub mod saturation;
+pub mod single_points;
 mod threshold;
 
 use std::collections::HashMap;
@@ -22,6 +23,7 @@ use crate::fabric::{
     DeviceId, DeviceState, Direction, FindingKey, FindingKind, InterfaceId, InterfaceState, LinkHealth, LinkId,
     LinkState, Subject, Timestamp, Verdict,
 };
+use crate::topology::ledger::Audit;
 use crate::topology::{Change, GroupReport, LinkReport};
 
 use threshold::Live;
@@ -37,6 +39,8 @@ pub struct Settings {
     pub drops: drops::Settings,
     /// `[detect.redundancy]`
     pub redundancy: redundancy::Settings,
+    /// `[detect.single_points]`
+    pub single_points: single_points::Settings,
     /// `[detect.device]`
     pub device: device::Settings,
 }
@@ -101,6 +105,7 @@ pub struct Detectors {
     links: HashMap<LinkId, link::Memory>,
     groups: HashMap<Arc<str>, redundancy::Memory>,
     devices: HashMap<DeviceId, device::Memory>,
+    single_points: single_points::Memory,
 }
 
 impl Detectors {
@@ -112,6 +117,7 @@ impl Detectors {
             links: HashMap::new(),
             groups: HashMap::new(),
             devices: HashMap::new(),
+            single_points: single_points::Memory::new(),
         }
     }
 
@@ -146,6 +152,7 @@ impl Detectors {
                 (Subject::Device(id), FindingKind::DeviceUnreachable | FindingKind::DeviceRestarted, _) => {
                     self.devices.entry(id.clone()).or_default().prime(*kind);
                 }
+                (_, FindingKind::SinglePointOfFailure, _) => single_points::prime(key, &mut self.single_points),
                 // Of a detector that is not here (any more): nobody else would ever end it.
                 _ => {}
             }
@@ -164,6 +171,9 @@ impl Detectors {
             for (name, memory) in self.groups.drain() {
                 verdicts.extend(group_over(&name, &memory));
             }
+        }
+        if !self.settings.single_points.enabled {
+            verdicts.extend(self.single_points.drain().map(|(key, _)| (key, Verdict::Absent)));
         }
         if !self.settings.device.enabled {
             for (id, memory) in &mut self.devices {
@@ -280,6 +290,14 @@ impl Detectors {
             _ => {}
         }
         verdicts
+    }
+
+    /// The ledger was written anew.
+    pub fn audit(&mut self, now: Timestamp, audit: &Audit) -> Verdicts {
+        if !self.settings.single_points.enabled {
+            return Verdicts::new();
+        }
+        single_points::look(&self.settings.single_points, now, audit, &mut self.single_points)
     }
 
     /// A device was asked.

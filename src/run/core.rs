@@ -3,7 +3,8 @@
 //! ```text
 //!   queue --sample--> table.apply --touched--> detectors --verdicts--> book --transitions--> deliverer
 //!                         |                       ^                                \--> views (alerts)
-//!                         +--> topology.learn ----+--> views (links, groups)
+//!                         +--> topology.learn ----+--> views (links, groups) --> auditor (a thread of its own)
+//!                                                 ^---------- ledger --------------/
 //! ```
 //!
 //! Nothing here waits: samples come from a bounded queue, transitions go to a deliverer that writes them down in a thread of
@@ -12,7 +13,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam::channel::{Receiver, TryRecvError};
+use crossbeam::channel::{Receiver, Sender, TryRecvError};
 
 use super::views::{Drawing, Views};
 use crate::aggregate::{Changes, SampleReceiver, Table};
@@ -21,6 +22,7 @@ use crate::deliver::{Clock, Deliverer};
 use crate::detect::{Detectors, Verdicts};
 use crate::fabric::{DeviceId, FindingKey, InterfaceId, LinkId, Reading, Sample, Subject, Timestamp};
 use crate::history::History;
+use crate::topology::ledger::Audit;
 use crate::topology::{self, LinkReport, Topology, View};
 use crate::{aggregate, detect};
 
@@ -43,6 +45,8 @@ pub(super) const TOPOLOGY_DOCUMENT: &str = "topology";
 pub(super) enum Command {
     /// New settings.
     Reconfigure(Box<CoreSettings>),
+    /// The ledger was written anew.
+    Audited(Box<Audit>),
     /// End.
     Stop,
 }
@@ -68,6 +72,10 @@ pub(super) struct Core {
     pub clock: Clock,
     /// What the last sample changed; kept for its memory.
     pub changes: Changes,
+    /// Asks the auditor to look at what was just drawn. It holds one: a later drawing is looked at instead of an earlier.
+    pub audits: Sender<()>,
+    /// The last that it said.
+    pub audited: Option<Box<Audit>>,
 }
 
 /// How the topology looks into the table.
@@ -102,6 +110,11 @@ impl Core {
                     Ok(Command::Reconfigure(settings)) => {
                         self.reconfigure(now, *settings, &mut told);
                         pace.stale = true;
+                    }
+                    Ok(Command::Audited(audit)) => {
+                        let verdicts = self.detectors.audit(now, &audit);
+                        self.observe(now, verdicts, &mut told);
+                        self.audited = Some(audit);
                     }
                     Ok(Command::Stop) | Err(TryRecvError::Disconnected) => {
                         self.submit(now, told, &mut pace);
@@ -239,7 +252,10 @@ impl Core {
     fn reconfigure(&mut self, now: Timestamp, settings: CoreSettings, told: &mut Vec<Transition>) {
         self.table.reconfigure(settings.aggregate);
         self.topology.reconfigure(settings.topology);
-        let verdicts = self.detectors.reconfigure(settings.detect);
+        let mut verdicts = self.detectors.reconfigure(settings.detect);
+        if let Some(audit) = &self.audited {
+            verdicts.extend(self.detectors.audit(now, audit));
+        }
         self.observe(now, verdicts, told);
     }
 
@@ -262,7 +278,9 @@ impl Core {
     fn show(&self, now: Timestamp, pace: &mut Pace) {
         if pace.stale && now.since(pace.drawn_at) >= DRAW_EVERY {
             let (links, groups) = self.topology.snapshot(now, view!(self.table));
-            self.views.show_drawing(Drawing { links, groups });
+            self.views.show_drawing(Drawing { links, groups, outline: Arc::clone(self.topology.outline()) });
+            // Full: it will look at this drawing anyway.
+            let _ = self.audits.try_send(());
             // What alerts rest on moves on too, without a transition.
             if self.book.active() > 0 {
                 self.views.show_alerts(self.book.alerts().cloned().collect());

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::views::Views;
+use super::views::{Drawing, Views};
 use crate::aggregate::SampleSender;
 use crate::collect::clock;
 use crate::collect::host;
@@ -15,6 +15,7 @@ use crate::deliver::{self, Deliverer};
 use crate::fabric::{DeviceHealth, Snapshot, Timestamp};
 use crate::history::{History, State};
 use crate::telemetry::{Kind, Registry, process};
+use crate::topology::ledger::Scene;
 use crate::web::{Probe, WebState};
 
 /// The core goes round ten times a second; silent for this long it hangs.
@@ -43,6 +44,7 @@ impl Status {
         let views = Arc::clone(&self.views);
         let alerts = Arc::clone(&self.views);
         let history = self.history.clone();
+        let (drawn, sketched) = (Arc::clone(&self.views), Mutex::new((Arc::<Drawing>::default(), Arc::default())));
         let (asked, healthy, ready) = (self.clone(), self.clone(), self);
         WebState {
             snapshot: Arc::new(move || {
@@ -54,6 +56,15 @@ impl Status {
                 Arc::clone(&shared.1)
             }),
             alerts: Arc::new(move || alerts.alerts()),
+            scene: Arc::new(move || {
+                let drawing = drawn.drawing();
+                let mut sketched = sketched.lock().unwrap_or_else(PoisonError::into_inner);
+                if !Arc::ptr_eq(&sketched.0, &drawing) {
+                    let scene = Scene::new(clock::now(), &drawing.links, &drawing.groups, &drawing.outline);
+                    *sketched = (drawing, Arc::new(scene));
+                }
+                Arc::clone(&sketched.1)
+            }),
             history,
             status: Arc::new(move || asked.json()),
             telemetry: Arc::new(move || registry.render()),

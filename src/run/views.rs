@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 use crate::aggregate::TableReader;
 use crate::alert::Alert;
 use crate::fabric::{GroupState, LinkState, Snapshot, Timestamp};
+use crate::topology::Outline;
 
 /// Links and groups as of one moment.
 #[derive(Debug, Default)]
@@ -16,6 +17,8 @@ pub struct Drawing {
     pub links: Vec<LinkState>,
     /// Sorted by name.
     pub groups: Vec<GroupState>,
+    /// The rest of the plan.
+    pub outline: Arc<Outline>,
 }
 
 /// Written by the core thread, read by everybody.

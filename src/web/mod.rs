@@ -3,7 +3,8 @@
 //! | route | what |
 //! |---|---|
 //! | `/` `/assets/*` | the page, out of the binary |
-//! | `/api/devices` `interfaces` `links` `groups` `alerts` `audit` | the present, out of the snapshot and the book |
+//! | `/api/devices` `interfaces` `links` `groups` `alerts` | the present, out of the snapshot and the book |
+//! | `/api/audit` `/api/audit/snapshot` | the ledger of redundancy, also without something; what it is written from |
 //! | `/api/history` | the past of one interface |
 //! | `/api/status` | how we do |
 //! | `/api/events` | the present again, whenever it changes |
@@ -13,6 +14,7 @@
 //! There is no login: it listens on loopback by default, where it answers to no name but loopback's.
 
 mod api;
+mod audit;
 mod connection;
 mod events;
 mod page;

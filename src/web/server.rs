@@ -18,6 +18,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use super::api::{self, HistoryGate};
+use super::audit::{self, AuditGate};
 use super::connection::Bounded;
 use super::events::{self, Events};
 use super::page::ASSETS;
@@ -96,7 +97,13 @@ impl Server {
     pub async fn serve(self, state: WebState, stop: watch::Receiver<bool>) {
         let events = Events::new();
         let ticker = tokio::spawn(events.clone().run(state.clone(), stop.clone()));
-        let app = router(Rooms { state, events, gate: HistoryGate::default(), listen: self.listen });
+        let app = router(Rooms {
+            state,
+            events,
+            gate: HistoryGate::default(),
+            audits: AuditGate::default(),
+            listen: self.listen,
+        });
         let stopped = |mut stop: watch::Receiver<bool>| async move {
             // An error means that the sender is gone, which is a stop too.
             let _ = stop.wait_for(|stop| *stop).await;
@@ -117,6 +124,7 @@ struct Rooms {
     state: WebState,
     events: Events,
     gate: HistoryGate,
+    audits: AuditGate,
     listen: SocketAddr,
 }
 
@@ -138,6 +146,12 @@ impl FromRef<Rooms> for HistoryGate {
     }
 }
 
+impl FromRef<Rooms> for AuditGate {
+    fn from_ref(rooms: &Rooms) -> Self {
+        rooms.audits.clone()
+    }
+}
+
 fn router(rooms: Rooms) -> Router {
     let mut router = Router::new()
         .route("/api/devices", get(api::devices))
@@ -145,7 +159,8 @@ fn router(rooms: Rooms) -> Router {
         .route("/api/links", get(api::links))
         .route("/api/groups", get(api::groups))
         .route("/api/alerts", get(api::alerts))
-        .route("/api/audit", get(api::audit))
+        .route("/api/audit", get(audit::audit))
+        .route("/api/audit/snapshot", get(audit::snapshot))
         .route("/api/history", get(api::history))
         .route("/api/status", get(api::status))
         .route("/api/events", get(events::events))

@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::alert::Alert;
 use crate::fabric::Snapshot;
 use crate::history::History;
+use crate::topology::ledger::Scene;
 
 /// A source of something that others own.
 pub type Source<T> = Arc<dyn Fn() -> T + Send + Sync>;
@@ -20,6 +21,8 @@ pub struct WebState {
     pub snapshot: Source<Arc<Snapshot>>,
     /// The alerts of the book: pending, firing and lately resolved.
     pub alerts: Source<Arc<Vec<Alert>>>,
+    /// What the ledger is written from.
+    pub scene: Source<Arc<Scene>>,
     /// The history, where it is kept.
     pub history: Option<History>,
     /// What `/api/status` shows.
