@@ -69,11 +69,15 @@ fn a_cut_cable_is_one_link_alert_one_of_redundancy_and_one_of_what_is_left_and_m
     let single = receiver.wait(0, "SinglePointOfFailure", "firing", Duration::from_secs(15));
     assert_eq!((single.label("device"), single.label("severity")), ("spine2", "critical"));
     let summary = single.annotations["summary"].as_str().unwrap();
-    let words = "spine2 is the only way from leaf1 to the rest of the fabric since leaf1:spine1 - spine1:leaf1 failed at ";
+    let words =
+        "spine2 is the only way from leaf1 to the rest of the fabric since leaf1:spine1 - spine1:leaf1 failed at ";
     assert!(summary.starts_with(words), "{summary}");
     let audit = lab.get("/api/audit").unwrap();
     assert_eq!(audit["points"][0]["because"], serde_json::json!(["leaf1:spine1 - spine1:leaf1"]));
-    assert_eq!(audit["ways"][0], serde_json::json!({ "name": "leaf1", "to": "the rest of the fabric", "by_links": 1, "by_devices": 1 }));
+    assert_eq!(
+        audit["ways"][0],
+        serde_json::json!({ "name": "leaf1", "to": "the rest of the fabric", "by_links": 1, "by_devices": 1 })
+    );
     let without = lab.get("/api/audit?without=spine2").unwrap();
     assert_eq!(without["what_if"]["cut_off"][0]["name"], "leaf1");
     // Both ends' traps, the neighbours that vanish and several polls come after it: none is a second alert.
