@@ -5,7 +5,7 @@ pub mod host;
 mod settings;
 pub mod snmp;
 #[cfg(target_os = "linux")]
-mod sys;
+pub mod sys;
 pub mod traps;
 
 use std::sync::Arc;

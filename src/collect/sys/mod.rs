@@ -2,6 +2,7 @@
 //! does one thing, and says why it is sound.
 #![allow(unsafe_code)]
 
+pub mod mmsg;
 #[cfg(test)]
 pub mod netns;
 pub mod packet;
