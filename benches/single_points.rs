@@ -19,8 +19,12 @@ const SPINES: usize = 5;
 const CORES: usize = 1_000;
 const RISKS: usize = 10_000;
 
-/// Names of devices with their tiers, and cables between their numbers.
-fn fabric() -> (Vec<(String, u32)>, Vec<(usize, usize)>) {
+/// Names with tiers.
+type Devices = Vec<(String, u32)>;
+/// Between the devices' numbers.
+type Cables = Vec<(usize, usize)>;
+
+fn fabric() -> (Devices, Cables) {
     let mut devices: Vec<(String, u32)> = (0..CORES).map(|n| (format!("core{n}"), 3)).collect();
     let mut cables = Vec::new();
     for pod in 0..PODS {
@@ -128,7 +132,9 @@ fn main() {
     let began = Instant::now();
     auditor.sync(&scene);
     println!("the graph from nothing: {:?}", began.elapsed());
-    let unchanged = median(|| drop(auditor.sync(&scene)));
+    let mut changed = true;
+    let unchanged = median(|| changed = auditor.sync(&scene));
+    assert!(!changed, "nothing changed");
     let mut points = 0;
     let whole = median(|| points = auditor.audit(&scene).ledger.points.len());
     println!("a look at an unchanged fabric: {unchanged:?}; the whole ledger, in words: {whole:?} ({points} points)");

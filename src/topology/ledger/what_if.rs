@@ -184,7 +184,7 @@ pub(super) fn compare(without: &[Without], lost: &Lost, before: &Ledger, after: 
         .filter_map(|group| {
             let (was, left) = (*standing.get(group.name.as_str())?, group.working.len() + group.unknown.len());
             let name = group.name.clone();
-            (left < was).then(|| GroupLoss {
+            (left < was).then_some(GroupLoss {
                 name,
                 planned: group.planned.len(),
                 before: was,
