@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::{ALL, Device, Wanted};
 use crate::collect::clock;
 use crate::collect::snmp::client::reason;
+use crate::collect::snmp::engine::Course;
 use crate::collect::snmp::facts::{self, AskError};
-use crate::collect::snmp::schedule::Ticks;
 use crate::collect::snmp::stats::{add, count};
 use crate::collect::snmp::walks::{Step, Table, Walk};
 use crate::fabric::{Reading, Timestamp};
@@ -79,12 +79,12 @@ impl Device {
         self.queue.clear();
         let now = clock::now();
         match end {
-            WalkEnd::Failed(error) if self.table_plan.is_none() => self.failed(reason(&error)),
+            WalkEnd::Failed(error) if self.course.is_none() => self.failed(reason(&error)),
             // A poll tells whether it is dead or only does not like to be walked.
-            WalkEnd::Failed(_) => _ = self.look.want(now),
+            WalkEnd::Failed(_) => self.look(now),
             _ => tracing::warn!(device = %self.id, ?end, "a table of this device has no end"),
         }
-        if self.table_plan.is_none() {
+        if self.course.is_none() {
             self.inventory_at = now + INVENTORY_EVERY;
         }
     }
@@ -137,29 +137,33 @@ impl Device {
         let changed = inventory != self.inventory;
         self.inventory_again = if changed { INVENTORY_AGAIN } else { (self.inventory_again * 2).min(INVENTORY_EVERY) };
         let has = |column: &Column| self.optional.as_ref().is_none_or(|columns| columns.contains(column));
-        self.plan = PollPlan::learn(&rows, before.as_ref(), &inventory, has);
+        let plan = PollPlan::learn(&rows, before.as_ref(), &inventory, has);
         self.rows = Some(rows);
         self.inventory = inventory;
 
-        self.scalars = self.facts.as_ref().map(|facts| facts.change_scalars.clone()).unwrap_or_default();
-        let scalars = [system::SYS_UP_TIME].iter().chain(&self.scalars).map(Column::object_id).collect();
-        let columns = self.plan.columns().iter().map(Column::object_id).collect();
-        let table_plan = TablePlan { scalars, columns };
-        if self.table_plan.as_deref() != Some(&table_plan) {
-            // Values by place: they mean something else in another plan.
-            self.last_changes.clear();
-            self.table_plan = Some(Arc::new(table_plan));
-        }
+        let scalars = self.facts.as_ref().map(|facts| facts.change_scalars.clone()).unwrap_or_default();
+        let names = [system::SYS_UP_TIME].iter().chain(&scalars).map(Column::object_id).collect();
+        let columns = plan.columns().iter().map(Column::object_id).collect();
+        let table = Arc::new(TablePlan { scalars: names, columns });
+        let course = Arc::new(Course::new(plan, table, scalars));
+        self.course = Some(course.clone());
         self.ports = LocalPorts::join(&self.port_rows, &self.inventory);
         self.emit_identity(now);
         self.shared.emit(&self.id, now, None, Reading::Inventory(self.inventory.clone()));
-        if self.ticks.is_none() {
-            // The first poll at once, the next at the device's own time.
-            let from = now + self.target.interval / 2;
-            self.ticks = Some(Ticks::new(self.shared.origin, self.nth, self.target.interval, from));
-            self.look.want(now);
-        } else if changed {
-            self.look.want(now);
+        match &self.seat {
+            Some(seat) => {
+                seat.follow(course);
+                if changed {
+                    seat.look(now, None);
+                }
+            }
+            None => self.take_seat(),
+        }
+    }
+
+    fn look(&self, at: Timestamp) {
+        if let Some(seat) = &self.seat {
+            seat.look(at, None);
         }
     }
 }
