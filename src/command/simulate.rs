@@ -1,9 +1,11 @@
-//! `selvedge simulate`: SNMP agents on loopback, a leaf-spine with moving traffic or recordings of devices.
+//! `selvedge simulate`: SNMP agents on loopback: a leaf-spine with moving traffic, recordings of devices, or as many
+//! switches as one wants.
 
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Args as ClapArgs;
 use serde_json::json;
@@ -11,7 +13,7 @@ use serde_json::json;
 use super::run::Signals;
 use super::{Format, complete};
 use crate::fabric::Secret;
-use crate::simulate::{AgentAddress, Agents, Fabric, Place, Plan, Simulation, Tree, read_recording};
+use crate::simulate::{AgentAddress, Agents, Fabric, Fleet, FleetPlan, Place, Plan, Simulation, Tree, read_recording};
 
 /// Options of `selvedge simulate`.
 #[derive(ClapArgs, Debug)]
@@ -32,8 +34,18 @@ pub struct Args {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Serve every .snmprec file of this folder instead of a leaf-spine
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["spines", "leaves", "hosts", "load", "seed"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["spines", "leaves", "hosts", "load", "seed", "devices"])]
     recordings: Option<PathBuf>,
+    /// Serve so many switches of equal build instead of a leaf-spine: steady traffic, no neighbours, next to no memory
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=10_000_000),
+          conflicts_with_all = ["spines", "leaves", "hosts", "load", "recordings", "traps"])]
+    devices: Option<u32>,
+    /// Ports of each of these switches
+    #[arg(long, default_value_t = 48, value_parser = clap::value_parser!(u32).range(1..=4096), requires = "devices")]
+    ports: u32,
+    /// Write the agents to this file as well, for `[[snmp.targets_from]]` or any other reader of Prometheus' file_sd
+    #[arg(long, value_name = "FILE")]
+    targets: Option<PathBuf>,
     /// The first agent's address; the next has the address after it
     #[arg(long, default_value = "127.0.3.1")]
     address: Ipv4Addr,
@@ -64,6 +76,11 @@ async fn serve(args: Args) -> Result<(), String> {
     let addresses = if let Some(folder) = &args.recordings {
         _agents = Agents::serve(recordings(folder)?, &place).await.map_err(|error| error.to_string())?;
         _agents.addresses()
+    } else if let Some(devices) = args.devices {
+        let plan = FleetPlan { devices, ports: args.ports, seed: args.seed, ..FleetPlan::default() };
+        let fleet = Fleet::new(plan).map_err(|error| error.to_string())?;
+        _agents = Agents::serve_fleet(Arc::new(fleet), &place).await.map_err(|error| error.to_string())?;
+        _agents.addresses()
     } else {
         let plan = Plan {
             spines: args.spines,
@@ -77,11 +94,23 @@ async fn serve(args: Args) -> Result<(), String> {
             Simulation::start(Fabric::new(plan), &place, args.traps).await.map_err(|error| error.to_string())?;
         _simulation.addresses()
     };
+    if let Some(path) = &args.targets {
+        std::fs::write(path, targets(addresses)).map_err(|error| format!("{}: {error}", path.display()))?;
+    }
     announce(addresses, args.format).map_err(|error| format!("cannot print the list of agents: {error}"))?;
     // A terminal that is closed ends it too: there is nothing to read anew.
     let _ = signals.next().await;
     Ok(())
 }
+
+/// The agents as Prometheus' file_sd has them, one a line.
+fn targets(agents: &[AgentAddress]) -> String {
+    let lines: Vec<String> = agents.iter().map(|agent| format!("  {:?}", agent.address.to_string())).collect();
+    format!("[{{\"targets\": [\n{}\n]}}]\n", lines.join(",\n"))
+}
+
+/// As many agents are listed for people; of more the first and the last are enough.
+const LISTED: usize = 1_000;
 
 fn announce(agents: &[AgentAddress], format: Format) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
@@ -89,7 +118,11 @@ fn announce(agents: &[AgentAddress], format: Format) -> std::io::Result<()> {
         Format::Json => writeln!(out, "{}", json!({ "agents": agents }))?,
         Format::Human => {
             let width = agents.iter().map(|agent| agent.name.chars().count()).max().unwrap_or(0);
-            for agent in agents {
+            let listed = match agents {
+                [first, .., last] if agents.len() > LISTED => vec![first, last],
+                all => all.iter().collect(),
+            };
+            for agent in listed {
                 writeln!(out, "{:width$}  {}", agent.name, agent.address)?;
             }
             writeln!(out, "{} agents; stop with Ctrl-C", agents.len())?;

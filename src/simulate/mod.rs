@@ -14,6 +14,8 @@
 //! Not here: SNMPv3 on the agents' side, and devices that misbehave over time; recordings bring odd devices as they are.
 
 mod fabric;
+mod fleet;
+mod names;
 mod port;
 mod recording;
 mod serve;
@@ -21,6 +23,7 @@ mod switch;
 mod tree;
 
 pub use fabric::{Cable, Fabric, Node, Plan};
+pub use fleet::{Device, Fleet, FleetPlan};
 pub use port::Port;
 pub use recording::{Recording, RecordingError, parse as parse_recording, read as read_recording};
 pub use serve::{AgentAddress, Agents, Place, ServeError, Simulation};

@@ -2,20 +2,25 @@
 
 use std::fmt;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::fabric::Fabric;
+use super::fleet::Fleet;
 use super::port::Port;
 use super::switch;
 use super::tree::Tree;
+use crate::collect::sys::mmsg::{self, Inbox, Outbox};
 use crate::fabric::{Secret, Timestamp};
 use crate::snmp::agent::DEFAULT_MESSAGE_SIZE;
 use crate::snmp::{Access, Agent, Credentials, LocalEngine, Oid, OidError, Value, VarBind};
@@ -24,6 +29,15 @@ use crate::snmp::{Access, Agent, Credentials, LocalEngine, Oid, OidError, Value,
 const TICK: Duration = Duration::from_millis(100);
 /// Deeds that may wait for the model's task; whoever tells a story waits where it is full.
 const DEEDS: usize = 64;
+/// As many agents have a socket each, so that others may use the port on other addresses. More share one.
+const OWN_SOCKETS: usize = 256;
+/// Datagrams taken in one system call where there is one socket, and where there are several.
+const MOST_AT_ONCE: usize = 64;
+const FEW_AT_ONCE: usize = 8;
+/// Longest request that is read whole.
+const REQUEST: usize = 4_096;
+/// What the kernel may hold for us while we are busy.
+const RECEIVE_BUFFER: usize = 4 << 20;
 
 /// Where agents are placed: the first has `address`, the next the address after it, all on one port.
 #[derive(Clone, Debug)]
@@ -104,23 +118,83 @@ impl Agents {
     /// # Errors
     /// An address is in use, or not on loopback.
     pub async fn serve(trees: Vec<(String, Tree)>, place: &Place) -> Result<Self, ServeError> {
+        let (names, trees) = trees.into_iter().unzip();
+        Self::start(names, Told::Trees(trees), place)
+    }
+
+    /// Serve every device of a fleet; its time begins now.
+    ///
+    /// # Errors
+    /// As [`Agents::serve`].
+    pub async fn serve_fleet(fleet: Arc<Fleet>, place: &Place) -> Result<Self, ServeError> {
+        let names = (0..fleet.plan().devices).map(Fleet::name).collect();
+        Self::start(names, Told::Fleet(fleet, Instant::now()), place)
+    }
+
+    fn start(names: Vec<String>, told: Told, place: &Place) -> Result<Self, ServeError> {
+        if let Some(last) = names.len().checked_sub(1) {
+            place.nth(last)?;
+        }
+        let told = Arc::new(told);
         let mut agents = Self { addresses: Vec::new(), sockets: Vec::new(), _tasks: JoinSet::new() };
-        for (n, (name, tree)) in trees.into_iter().enumerate() {
-            let address = SocketAddr::from((place.nth(n)?, place.port));
-            let socket = UdpSocket::bind(address).await.map_err(|error| ServeError::Bind(address, error))?;
-            let address = socket.local_addr().unwrap_or(address);
-            let socket = Arc::new(socket);
-            agents._tasks.spawn(answer(Arc::clone(&socket), speaker(place, n)?, tree));
-            agents.sockets.push(socket);
-            agents.addresses.push(AgentAddress { name, address });
+        let shared = if names.len() > OWN_SOCKETS {
+            // The port is taken on every address of the loopback interface, and on nothing beside it.
+            Some(agents.listen(SocketAddr::from((Ipv4Addr::UNSPECIFIED, place.port)), MOST_AT_ONCE, &told, place)?)
+        } else {
+            None
+        };
+        let at_once = if names.len() == 1 { MOST_AT_ONCE } else { FEW_AT_ONCE };
+        for (n, name) in names.into_iter().enumerate() {
+            let ip = place.nth(n)?;
+            let port = match shared {
+                Some(port) => port,
+                None => agents.listen(SocketAddr::from((ip, place.port)), at_once, &told, place)?,
+            };
+            agents.addresses.push(AgentAddress { name, address: (ip, port).into() });
         }
         Ok(agents)
+    }
+
+    /// Open a socket and answer what comes; tells its port.
+    fn listen(
+        &mut self,
+        address: SocketAddr,
+        at_once: usize,
+        told: &Arc<Told>,
+        place: &Place,
+    ) -> Result<u16, ServeError> {
+        let socket = bind(address).map_err(|error| ServeError::Bind(address, error))?;
+        let port = socket.local_addr().map_or(place.port, |address| address.port());
+        let socket = Arc::new(socket);
+        let number = self.sockets.len();
+        self._tasks.spawn(answer(
+            Arc::clone(&socket),
+            speaker(place, number)?,
+            at_once,
+            place.address,
+            Arc::clone(told),
+        ));
+        self.sockets.push(socket);
+        Ok(port)
     }
 
     /// Where they are.
     pub fn addresses(&self) -> &[AgentAddress] {
         &self.addresses
     }
+}
+
+fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
+    if address.ip().is_unspecified() {
+        socket.bind_device(Some(b"lo"))?;
+    }
+    // The kernel may grant less (net.core.rmem_max); that is no reason not to start.
+    let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
+    socket.set_nonblocking(true)?;
+    mmsg::prepare(socket.as_fd(), false, false)?;
+    socket.bind(&address.into())?;
+    UdpSocket::from_std(socket.into())
 }
 
 /// An agent that lets the place's community in.
@@ -132,18 +206,52 @@ fn speaker(place: &Place, number: usize) -> Result<Agent, ServeError> {
     Ok(Agent::new(access, engine, DEFAULT_MESSAGE_SIZE, number as u64))
 }
 
-async fn answer(socket: Arc<UdpSocket>, mut agent: Agent, tree: Tree) {
+/// What there is to tell.
+#[derive(Debug)]
+enum Told {
+    /// Agent by agent.
+    Trees(Vec<Tree>),
+    /// By a fleet that began then.
+    Fleet(Arc<Fleet>, Instant),
+}
+
+/// Answer what comes to the socket. The agent with the address `first` is number 0.
+async fn answer(socket: Arc<UdpSocket>, mut agent: Agent, at_once: usize, first: Ipv4Addr, told: Arc<Told>) {
+    let mut inbox = Inbox::new(at_once, REQUEST);
+    let mut outbox = Outbox::new(at_once, at_once * DEFAULT_MESSAGE_SIZE, false);
+    let mut out = Vec::with_capacity(DEFAULT_MESSAGE_SIZE);
     // Version 2c has no clock; the agent wants one all the same.
     let started = Instant::now();
-    let mut datagram = vec![0; 65_536];
-    let mut out = Vec::with_capacity(DEFAULT_MESSAGE_SIZE);
     loop {
+        let receive = || match inbox.receive(socket.as_fd()) {
+            Ok(0) => Err(io::ErrorKind::WouldBlock.into()),
+            received => received,
+        };
         // An error here is an ICMP message about an answer that nobody waited for.
-        let Ok((length, from)) = socket.recv_from(&mut datagram).await else { continue };
-        let now = Timestamp::default() + started.elapsed();
-        if agent.answer(now, &mut datagram[..length], &tree, &mut out).is_ok() {
-            let _ = socket.send_to(&out, from).await;
+        if socket.async_io(Interest::READABLE, receive).await.is_err() {
+            continue;
         }
+        let now = Timestamp::default() + started.elapsed();
+        let elapsed = if let Told::Fleet(_, began) = &*told { began.elapsed() } else { Duration::ZERO };
+        inbox.each(|request| {
+            let Some(IpAddr::V4(ip)) = request.to else { return };
+            let Some(number) = u32::from(ip).checked_sub(u32::from(first)) else { return };
+            // What is not to be answered leaves nothing in `out`.
+            let _ = match &*told {
+                Told::Trees(trees) => {
+                    let Some(tree) = trees.get(number as usize) else { return };
+                    agent.answer(now, request.bytes, tree, &mut out)
+                }
+                Told::Fleet(fleet, _) if number < fleet.plan().devices => {
+                    agent.answer(now, request.bytes, &fleet.device(number, elapsed), &mut out)
+                }
+                Told::Fleet(..) => return,
+            };
+            // There is room for an answer to each, unless the last ones could not be sent.
+            let _ = out.is_empty() || outbox.push(request.from, request.to, &out);
+        });
+        // What the socket does not take now is late already: it goes with the next.
+        outbox.flush(socket.as_fd());
     }
 }
 

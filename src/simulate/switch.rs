@@ -5,6 +5,7 @@
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use super::fabric::{Fabric, Node};
 use super::port::Port;
@@ -26,19 +27,30 @@ const MAN_ADDR_IF_INDEX: i64 = 2;
 /// Everything that the switch `number` of the fabric tells. `addresses` are those of all switches, by their numbers.
 pub(super) fn tree(fabric: &Fabric, number: usize, addresses: &[Ipv4Addr]) -> Result<Tree, OidError> {
     let node = &fabric.nodes()[number];
-    let mut rows = Rows(Vec::new());
-    system(&mut rows, fabric, node)?;
-    for port in &node.ports {
-        interface(&mut rows, port)?;
-        lldp_local(&mut rows, node, port)?;
-    }
-    rows.add(&[1, 3, 6, 1, 2, 1, 2, 1], &[0], Cell::Integer(node.ports.len() as i64))?;
+    let mut rows = own(node, fabric.clock())?;
     neighbors(&mut rows, fabric, number, addresses)?;
     if let Some(address) = addresses.get(number) {
         let octets = address.octets().map(u32::from);
         rows.add(&[1, 3, 6, 1, 2, 1, 4, 20, 1, 2], &octets, Cell::Integer(management_index(node)))?;
     }
     Ok(Tree::new(rows.0))
+}
+
+/// What a switch tells that has no neighbours.
+pub(super) fn alone(node: &Node) -> Result<Tree, OidError> {
+    Ok(Tree::new(own(node, Arc::default())?.0))
+}
+
+/// What it tells of itself.
+fn own(node: &Node, clock: Arc<AtomicU64>) -> Result<Rows, OidError> {
+    let mut rows = Rows(Vec::new());
+    system(&mut rows, node, clock)?;
+    for port in &node.ports {
+        interface(&mut rows, port)?;
+        lldp_local(&mut rows, node, port)?;
+    }
+    rows.add(&[1, 3, 6, 1, 2, 1, 2, 1], &[0], Cell::Integer(node.ports.len() as i64))?;
+    Ok(rows)
 }
 
 /// The agent's address lies on no port of the fabric: it is given its own interface number, as a management port has.
@@ -59,15 +71,15 @@ fn text(text: &str) -> Cell {
     Cell::Octets(text.as_bytes().into())
 }
 
-fn system(rows: &mut Rows, fabric: &Fabric, node: &Node) -> Result<(), OidError> {
+fn system(rows: &mut Rows, node: &Node, clock: Arc<AtomicU64>) -> Result<(), OidError> {
     let group = [1, 3, 6, 1, 2, 1, 1];
     let mut scalar = |object: u32, cell| rows.add(&[&group[..], &[object]].concat(), &[0], cell);
     scalar(1, text("Selvedge simulated switch"))?;
     // net-snmp's arc for "unknown": there is no vendor here.
     scalar(2, Cell::Oid(Oid::from_arcs(&[1, 3, 6, 1, 4, 1, 8072, 3, 2, 255])?))?;
-    scalar(3, Cell::Uptime(fabric.clock()))?;
+    scalar(3, Cell::Uptime(clock))?;
     scalar(4, text(""))?;
-    scalar(5, text(&node.name))?;
+    scalar(5, Cell::Name(node.name.as_bytes().into()))?;
     scalar(6, text(""))
 }
 
@@ -81,7 +93,7 @@ fn interface(rows: &mut Rows, port: &Arc<Port>) -> Result<(), OidError> {
     if_entry(3, Cell::Integer(ETHERNET))?;
     if_entry(4, Cell::Integer(9_216))?;
     if_entry(5, Cell::Gauge32(u32::try_from(port.speed_bps).unwrap_or(u32::MAX)))?;
-    if_entry(6, Cell::Octets(port.mac.into()))?;
+    if_entry(6, Cell::Mac(port.index as u16, port.mac))?;
     if_entry(7, Cell::Integer(1))?;
     if_entry(8, Cell::OperStatus(Arc::clone(port)))?;
     if_entry(9, Cell::Ticks(0))?;
@@ -147,8 +159,8 @@ fn lldp_local(rows: &mut Rows, node: &Node, port: &Port) -> Result<(), OidError>
     let scalar = |object: u32| [&LLDP[..], &[3, object]].concat();
     if port.index == 1 {
         rows.add(&scalar(1), &[0], Cell::Integer(CHASSIS_MAC))?;
-        rows.add(&scalar(2), &[0], Cell::Octets(node.mac.into()))?;
-        rows.add(&scalar(3), &[0], text(&node.name))?;
+        rows.add(&scalar(2), &[0], Cell::Mac(0, node.mac))?;
+        rows.add(&scalar(3), &[0], Cell::Name(node.name.as_bytes().into()))?;
     }
     let (subtype, id) = port_id(node, port);
     let column = |object: u32| [&LLDP[..], &[3, 7, 1, object]].concat();

@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{self, AtomicU64};
 
+use super::names::Names;
 use super::port::Port;
 use crate::fabric::Counter;
 use crate::snmp::{ObjectTree, Oid, OidRef, Value, VarBind};
@@ -31,6 +32,10 @@ pub enum Cell {
     Opaque(Box<[u8]>),
     /// Counter64
     Counter64(u64),
+    /// sysName of a switch.
+    Name(Box<[u8]>),
+    /// A MAC address of a switch: of its chassis (0) or of a port, by its number from 1.
+    Mac(u16, [u8; 6]),
     /// sysUpTime of a running model.
     Uptime(Arc<AtomicU64>),
     /// ifOperStatus of a port.
@@ -45,10 +50,11 @@ pub enum Cell {
 
 impl Cell {
     /// What it holds now; none while it does not exist.
-    fn value(&self) -> Option<Value<'_>> {
+    pub(super) fn value(&self) -> Option<Value<'_>> {
         Some(match self {
             Self::Integer(value) => Value::Integer(*value),
-            Self::Octets(bytes) => Value::OctetString(bytes),
+            Self::Octets(bytes) | Self::Name(bytes) => Value::OctetString(bytes),
+            Self::Mac(_, mac) => Value::OctetString(mac),
             Self::Null => Value::Null,
             Self::Oid(oid) => Value::Oid(oid.as_ref()),
             Self::Address(address) => Value::IpAddress(*address),
@@ -69,7 +75,8 @@ impl Cell {
 /// The instances of one agent.
 #[derive(Clone, Debug, Default)]
 pub struct Tree {
-    entries: Vec<(Oid, Cell)>,
+    names: Names,
+    cells: Vec<Cell>,
 }
 
 impl Tree {
@@ -77,33 +84,49 @@ impl Tree {
     pub fn new(mut entries: Vec<(Oid, Cell)>) -> Self {
         entries.sort_by(|(one, _), (other, _)| one.as_ref().cmp(&other.as_ref()));
         entries.dedup_by(|(later, _), (earlier, _)| later.as_bytes() == earlier.as_bytes());
-        Self { entries }
+        let names = Names::new(entries.iter().map(|(oid, _)| oid));
+        Self { names, cells: entries.into_iter().map(|(_, cell)| cell).collect() }
     }
 
     /// How many instances there are.
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.cells.len()
     }
 
     /// There are none.
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.cells.is_empty()
+    }
+}
+
+impl Tree {
+    /// The value of an instance, read by `read`.
+    pub(super) fn get_by<'a>(&'a self, name: OidRef<'_>, read: impl Fn(&'a Cell) -> Option<Value<'a>>) -> Value<'a> {
+        match self.names.find(name) {
+            Ok(at) => read(&self.cells[at]).unwrap_or(Value::NoSuchInstance),
+            Err(at) => self.names.absent(name, at),
+        }
+    }
+
+    /// The instance after a name, read by `read`; `place` as in [`ObjectTree::next_in_run`].
+    pub(super) fn next_by<'a>(
+        &'a self,
+        name: OidRef<'_>,
+        place: &mut usize,
+        read: impl Fn(&'a Cell) -> Option<Value<'a>>,
+    ) -> Option<VarBind<'a>> {
+        let after = self.names.after(name, *place);
+        (after..self.cells.len()).find_map(|at| {
+            let value = read(&self.cells[at])?;
+            *place = at;
+            Some(VarBind { name: self.names.at(at), value })
+        })
     }
 }
 
 impl ObjectTree for Tree {
     fn get(&self, name: OidRef<'_>) -> Value<'_> {
-        match self.entries.binary_search_by(|(oid, _)| oid.as_ref().cmp(&name)) {
-            Ok(at) => self.entries[at].1.value().unwrap_or(Value::NoSuchInstance),
-            // The object exists if a neighbour in order shares the column, that is all but the last arc.
-            Err(at) => {
-                let column: Vec<u32> = name.arcs().collect();
-                let column = &column[..column.len().saturating_sub(1)];
-                let shares = |(oid, _): &(Oid, Cell)| oid.arcs().take(column.len()).eq(column.iter().copied());
-                let near = at.saturating_sub(1)..(at + 1).min(self.entries.len());
-                if self.entries[near].iter().any(shares) { Value::NoSuchInstance } else { Value::NoSuchObject }
-            }
-        }
+        self.get_by(name, Cell::value)
     }
 
     fn next(&self, name: OidRef<'_>) -> Option<VarBind<'_>> {
@@ -111,16 +134,7 @@ impl ObjectTree for Tree {
     }
 
     fn next_in_run(&self, name: OidRef<'_>, place: &mut usize) -> Option<VarBind<'_>> {
-        // A walk goes on where it was; only its first step looks for its place.
-        let after = match self.entries.get(*place) {
-            Some((last, _)) if last.as_ref() == name => *place + 1,
-            _ => self.entries.partition_point(|(oid, _)| oid.as_ref() <= name),
-        };
-        self.entries.iter().enumerate().skip(after).find_map(|(at, (oid, cell))| {
-            let value = cell.value()?;
-            *place = at;
-            Some(VarBind { name: oid.as_ref(), value })
-        })
+        self.next_by(name, place, Cell::value)
     }
 }
 

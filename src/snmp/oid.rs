@@ -159,6 +159,11 @@ impl<'a> OidRef<'a> {
         Ok(Self(bytes))
     }
 
+    /// From bytes that are those of an [`Oid`].
+    pub(crate) fn from_checked(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+
     /// The bytes of its encoding, without tag and length.
     pub fn as_bytes(self) -> &'a [u8] {
         self.0
