@@ -209,10 +209,14 @@ async fn a_device_is_learned_and_polled() {
         assert_eq!(first.device, DeviceId::from("switch-one"));
         assert!(first.device_uptime.is_none(), "what is told again later would turn the device's clock back");
 
-        let mut polled = false;
+        let (mut polled, mut managed) = (false, None);
         let inventory = watch
             .wait(10, "inventory", |sample| match &sample.reading {
                 Reading::Inventory(inventory) => Some(inventory.clone()),
+                Reading::Identity(identity) => {
+                    managed = identity.management_interface.clone();
+                    None
+                }
                 Reading::Poll(_) => {
                     polled = true;
                     None
@@ -231,14 +235,8 @@ async fn a_device_is_learned_and_polled() {
         assert!(poll.counters.get(Counter::OutDiscards).is_some());
         assert_eq!(poll.counters.get(Counter::FcsErrors), None, "snmpd has no EtherLike-MIB");
 
-        // The address we poll is loopback's: told once the inventory is known.
-        let address = watch
-            .wait(10, "identity with the interface", |sample| match &sample.reading {
-                Reading::Identity(identity) => identity.management_interface.clone(),
-                _ => None,
-            })
-            .await;
-        assert_eq!(&*address, "lo");
+        // The address we poll is loopback's: told as soon as the inventory is known.
+        assert_eq!(managed.as_deref(), Some("lo"));
 
         let (one, two) = (
             watch.wait(10, "poll", |sample| poll_of("lo")(sample).map(|_| sample.clone())).await,

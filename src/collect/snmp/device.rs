@@ -39,7 +39,7 @@ use crate::mib::interfaces::InterfaceRows;
 use crate::mib::lldp::{LocalPort, LocalPorts, RemoteIndex, RemoteRow};
 use crate::mib::{Column, system};
 use crate::snmp::{Access, Got, Pace, Patience, RequestError};
-use learning::{INVENTORY_AGAIN, INVENTORY_EVERY, NEIGHBORS_EVERY};
+use learning::INVENTORY_AGAIN;
 
 /// net-snmp answers from a cache for 3 s; other agents do so for up to 5. A look this long after an event
 /// sees what was so after it.
@@ -344,7 +344,7 @@ impl Device {
                 self.answered();
                 self.queue.extend(ALL.into_iter().skip(1));
                 let now = clock::now();
-                (self.inventory_at, self.neighbors_at) = (now + INVENTORY_EVERY, now + NEIGHBORS_EVERY);
+                (self.inventory_at, self.neighbors_at) = (now + self.inventory_every(), now + self.neighbors_every());
             }
             Err(AskError::Request(error)) => self.unanswered(&error).await,
             Err(denied) => self.failed(denied.reason()),

@@ -165,7 +165,8 @@ impl Engine {
         }
     }
 
-    fn seat(&mut self, seat: u64, hot: Box<Hot>) {
+    fn seat(&mut self, seat: u64, mut hot: Box<Hot>) {
+        hot.recall();
         let address = plain(hot.address);
         let slot = match self.free.pop() {
             Some(slot) => {

@@ -19,24 +19,33 @@ use crate::mib::{Column, system};
 use crate::snmp::TablePlan;
 use crate::snmp::table::WalkEnd;
 
-/// How often the inventory is read where nothing tells of a change.
+/// How often the inventory is read where nothing tells of a change; of a device that is polled rarely, every sixth
+/// poll.
 pub(super) const INVENTORY_EVERY: Duration = Duration::from_secs(60);
-/// How often neighbours are.
+/// How often neighbours are; every third poll, likewise.
 pub(super) const NEIGHBORS_EVERY: Duration = Duration::from_secs(30);
 /// Least time between two inventories that a poll asks for; doubled while they find nothing new.
 pub(super) const INVENTORY_AGAIN: Duration = Duration::from_secs(5);
 
 impl Device {
+    pub(super) fn inventory_every(&self) -> Duration {
+        INVENTORY_EVERY.max(self.target.interval * 6)
+    }
+
+    pub(super) fn neighbors_every(&self) -> Duration {
+        NEIGHBORS_EVERY.max(self.target.interval * 3)
+    }
+
     /// One step of the walk under way, or the first of the next.
     pub(super) async fn walk(&mut self) {
         let now = clock::now();
         if self.walk.is_none() && self.queue.is_empty() {
             if self.inventory_at <= now {
-                self.inventory_at = now + INVENTORY_EVERY;
-                self.neighbors_at = now + NEIGHBORS_EVERY;
+                self.inventory_at = now + self.inventory_every();
+                self.neighbors_at = now + self.neighbors_every();
                 self.queue.extend(ALL);
             } else if self.neighbors_at <= now {
-                self.neighbors_at = now + NEIGHBORS_EVERY;
+                self.neighbors_at = now + self.neighbors_every();
                 self.queue.extend([Wanted::Remotes, Wanted::RemoteAddresses]);
             }
         }

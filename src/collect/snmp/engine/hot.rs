@@ -204,7 +204,6 @@ impl Hot {
         seed: u64,
         now: Timestamp,
     ) -> Self {
-        let habits = door.habits().unwrap_or_default();
         let mut look = Wish::default();
         look.want(now);
         Self {
@@ -216,7 +215,7 @@ impl Hot {
             armed: None,
             in_line: false,
             course,
-            habits,
+            habits: Habits::default(),
             ticks,
             look,
             confirm_until: Timestamp::default(),
@@ -226,6 +225,11 @@ impl Hot {
             last_changes: Vec::new(),
             poll: None,
         }
+    }
+
+    /// What was learned of it when it was polled before holds again.
+    pub fn recall(&mut self) {
+        self.habits = self.door.habits().unwrap_or(self.habits);
     }
 
     /// It was learned anew. A poll under way goes on by the old course.
