@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::complete;
 use crate::collect::host::Ability;
 use crate::collect::snmp::Progress;
-use crate::config::{self, Loaded, Problem, Watch};
+use crate::config::{self, Fetching, Loaded, Problem, Watch};
 use crate::run::Selvedge;
 
 /// How often files are looked at, and progress is told.
@@ -61,6 +61,8 @@ async fn watch(path: Option<PathBuf>, loaded: Loaded) -> Result<(), String> {
     introduce(&loaded, &selvedge).map_err(|error| format!("cannot print: {error}"))?;
 
     let mut files = Watch::new(path.as_deref(), &loaded);
+    let mut fetching = Fetching::default();
+    fetching.reconfigure(&loaded.settings.snmp.targets_over_http);
     let mut telling = Telling::new();
     let mut looks = tokio::time::interval(LOOK);
     looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -85,6 +87,7 @@ async fn watch(path: Option<PathBuf>, loaded: Loaded) -> Result<(), String> {
             Some(Ok(loaded)) => {
                 tell(&loaded.warnings);
                 tracing::info!("configuration read: {} targets", loaded.settings.targets.len());
+                fetching.reconfigure(&loaded.settings.snmp.targets_over_http);
                 selvedge.reload(loaded.settings).await;
             }
             Some(Err(errors)) => {

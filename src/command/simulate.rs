@@ -33,7 +33,7 @@ pub struct Args {
     /// The same seed gives the same traffic
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Serve every .snmprec file of this folder instead of a leaf-spine
+    /// Serve every .snmprec file of this folder, or this one file, instead of a leaf-spine
     #[arg(long, value_name = "DIR", conflicts_with_all = ["spines", "leaves", "hosts", "load", "seed", "devices"])]
     recordings: Option<PathBuf>,
     /// Serve so many switches of equal build instead of a leaf-spine: steady traffic, no neighbours, next to no memory
@@ -131,13 +131,24 @@ fn announce(agents: &[AgentAddress], format: Format) -> std::io::Result<()> {
     out.flush()
 }
 
-/// Every recording of the folder, by name.
+/// Lines left out of one recording that are named; the rest is counted.
+const LINES_NAMED: usize = 10;
+
+/// Every recording of the folder, by name; or the one that this is.
 fn recordings(folder: &Path) -> Result<Vec<(String, Tree)>, String> {
-    let entries = std::fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-    let mut paths: Vec<PathBuf> = entries
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.extension().is_some_and(|end| end == "snmprec"))
-        .collect();
+    let mut paths: Vec<PathBuf> = if folder.is_file() {
+        vec![folder.to_owned()]
+    } else {
+        let entries = std::fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        let (taken, other): (Vec<PathBuf>, Vec<PathBuf>) = entries
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .filter(|path| path.is_file())
+            .partition(|path| path.extension().is_some_and(|end| end == "snmprec"));
+        other.iter().filter_map(|path| Some((path, not_read(path)?))).for_each(|(path, why)| {
+            eprintln!("left out: {}: {why}", path.display());
+        });
+        taken
+    };
     paths.sort();
     if paths.is_empty() {
         return Err(format!("{}: no .snmprec file in this folder", folder.display()));
@@ -146,8 +157,11 @@ fn recordings(folder: &Path) -> Result<Vec<(String, Tree)>, String> {
     for path in paths {
         match read_recording(&path) {
             Ok(recording) => {
-                for (line, why) in &recording.skipped {
+                for (line, why) in recording.skipped.iter().take(LINES_NAMED) {
                     eprintln!("{}:{line}: left out: {why}", path.display());
+                }
+                if let Some(more) = recording.skipped.len().checked_sub(LINES_NAMED).filter(|more| *more > 0) {
+                    eprintln!("{}: {more} more lines left out", path.display());
                 }
                 let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
                 trees.push((name, recording.tree));
@@ -157,4 +171,15 @@ fn recordings(folder: &Path) -> Result<Vec<(String, Tree)>, String> {
         }
     }
     if trees.is_empty() { Err(format!("{}: no recording can be read", folder.display())) } else { Ok(trees) }
+}
+
+/// Why a file is not served that may well be a recording, of another kind.
+fn not_read(path: &Path) -> Option<&'static str> {
+    Some(match path.extension()?.to_str()? {
+        "snmpwalk" | "walk" | "sapwalk" | "mvc" => {
+            "another form of recording: make it .snmprec, one line OID|TAG|VALUE for each instance"
+        }
+        "gz" | "bz2" | "xz" | "zst" | "zip" => "compressed: unpack it",
+        _ => return None,
+    })
 }

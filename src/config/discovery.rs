@@ -1,5 +1,5 @@
 //! `[[snmp.targets_from]]`: targets out of other files, as Prometheus' file_sd has them:
-//! `[{"targets": ["10.0.0.1", ...], "labels": {"role": "leaf"}}, ...]`.
+//! `[{"targets": ["10.0.0.1", ...], "labels": {"role": "leaf"}}, ...]`, as JSON or YAML, or over HTTP as its http_sd.
 //!
 //! A bad file does not stop the rest: it is told with the file and the entry, and the targets it last held
 //! when it was good stay in force.
@@ -9,24 +9,28 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 
 use super::context::{At, Context, quote};
+use super::fetch::TargetsUrl;
 use super::problem::Severity;
 use super::reader::Section;
-use super::snmp::{Auths, PORT, Pace, Targets, check_label, read_labels};
+use super::snmp::{Auths, PORT, Pace, Paces, Targets, check_label, read_labels};
 use super::watch::Stamp;
-use super::{glob, units};
-use crate::collect::Target;
+use super::{glob, receivers, secret, units, yaml};
 use crate::fabric::Labels;
 use crate::snmp::Credentials;
 
 /// A file of targets is not longer than this, bytes: about half a million targets.
-const LONGEST: u64 = 64 << 20;
+pub(super) const LONGEST: u64 = 64 << 20;
 
 /// A file with more wrong than this is told in part.
 const MOST_PROBLEMS: usize = 20;
+
+/// What becomes of a URL whose answer is not here yet.
+const FETCHED: &str = "its targets are taken as soon as `selvedge run` has asked it";
 
 /// What each file held when it was last good.
 pub(super) type LastGood = BTreeMap<PathBuf, Vec<Listed>>;
@@ -43,26 +47,26 @@ pub(super) struct Listed {
     entry: String,
 }
 
-/// One `[[snmp.targets_from]]`.
+/// One `[[snmp.targets_from]]`; gives the URL if it is one. `data` is the folder for what is kept.
 pub(super) fn read(
     mut section: Section<'_>,
-    pace: Pace,
+    data: &Path,
+    paces: &Paces,
     auths: &mut Auths,
     targets: &mut Targets,
     last_good: &mut LastGood,
-) {
+) -> Option<TargetsUrl> {
     let context = section.context;
     section.hint("files", "did you mean `file`? One pattern each; write [[snmp.targets_from]] again for more");
     section.hint("path", "did you mean `file`?");
+    section.hint("url", "did you mean `http`?");
     let file = section.name("file", "write a path with wildcards, such as \"targets/*.json\"");
-    if let Some(http) = section.value("http") {
-        context.error(
-            &http.at,
-            "targets over HTTP are not available yet",
-            "let a job write the answer into a file, and name that: file = \"targets/*.json\"",
-        );
-    } else {
-        section.require("file", "write file = \"targets/*.json\"");
+    let http = read_http(&mut section, data);
+    let http_at = section.spanned("http").map(|(_, at)| at);
+    if file.is_some() && http.is_some() {
+        context.error(&section.at, "`file` and `http` together", "write [[snmp.targets_from]] once for each");
+    } else if !section.has("http") {
+        section.require("file", "write file = \"targets/*.json\", or http = \"https://...\"");
     }
     let auth = section.name("auth", "write the NAME of a section [snmp.auth.NAME], in quotes");
     let mut default = None;
@@ -76,14 +80,27 @@ pub(super) fn read(
         }
     }
     let labels = read_labels(&mut section);
-    let pace = pace.read(&mut section);
+    let pace = Pace::read(&mut section);
     section.finish();
 
-    let Some(file) = file else { return };
-    let pattern = context.folder.join(&file.value);
-    for path in matching(context, &pattern, &file.at) {
-        let (listed, sound) = read_file(context, &path);
-        let mut source = Source { context, path: &path, default: &default, labels: &labels, pace, auths, targets };
+    // Where the targets lie, and what people know that place by.
+    let mut places = Vec::new();
+    if let Some(file) = file {
+        let found = matching(context, &context.folder.join(&file.value), &file.at);
+        places.extend(found.into_iter().map(|path| (path.clone(), path)));
+    }
+    if let (Some(http), Some(at)) = (&http, &http_at) {
+        if http.copy.is_file() {
+            places.push((http.copy.clone(), PathBuf::from(http.shown())));
+        } else {
+            context.files.borrow_mut().read(&http.copy, None);
+            context.warn(at, format!("{} has not been asked yet", http.shown()), FETCHED);
+        }
+    }
+    for (path, shown) in places {
+        let (listed, sound) = read_file(context, &path, &shown);
+        let mut source =
+            Source { context, path: &shown, default: &default, labels: &labels, pace, paces, auths, targets };
         if source.credentials_known(&listed) && sound {
             last_good.insert(path.clone(), listed.clone());
             source.add(&listed);
@@ -92,6 +109,26 @@ pub(super) fn read(
             source.add(kept.as_deref().unwrap_or(&listed));
         }
     }
+    http
+}
+
+/// `http` and what belongs to it.
+fn read_http(section: &mut Section<'_>, data: &Path) -> Option<TargetsUrl> {
+    let given = section.has("http");
+    let url = secret::secret(section, "http").and_then(|url| receivers::read_url(section, url));
+    let headers = receivers::read_headers(section);
+    let ca = receivers::read_ca(section);
+    let mut refresh = Duration::from_secs(60);
+    section.duration("refresh", &mut refresh, Duration::from_secs(1)..=Duration::from_secs(86_400));
+    if !given {
+        for key in ["headers", "ca", "refresh"] {
+            if let Some((_, at)) = section.spanned(key) {
+                section.context.error(&at, format!("`{key}` belongs to `http`"), "files are read when they change");
+            }
+        }
+    }
+    let url = url?;
+    Some(TargetsUrl { copy: TargetsUrl::copy_of(&url, data), url, refresh, headers, ca })
 }
 
 /// The pattern's files, noted for the watch.
@@ -117,9 +154,9 @@ fn matching(context: &Context<'_>, pattern: &Path, at: &At) -> Vec<PathBuf> {
 }
 
 /// What a file lists, as far as it can be read; and whether all of it could.
-fn read_file(context: &Context<'_>, path: &Path) -> (Vec<Listed>, bool) {
+fn read_file(context: &Context<'_>, path: &Path, shown: &Path) -> (Vec<Listed>, bool) {
     let tell = |place, key: &str, what: String, help: &str| {
-        context.other(Severity::Error, path, place, key, what, help.to_owned());
+        context.other(Severity::Error, shown, place, key, what, help.to_owned());
     };
     let stamp = Stamp::of(path);
     context.files.borrow_mut().read(path, stamp);
@@ -135,14 +172,12 @@ fn read_file(context: &Context<'_>, path: &Path) -> (Vec<Listed>, bool) {
         }
         Ok(_) => {}
     }
-    let value: Value = match serde_json::from_slice(&bytes) {
+    let is_yaml = path.extension().is_some_and(|extension| extension == "yml" || extension == "yaml");
+    let value = match if is_yaml { yaml::yaml(&bytes) } else { yaml::json(&bytes) } {
         Ok(value) => value,
         Err(error) => {
-            let yaml = path.extension().is_some_and(|extension| extension == "yml" || extension == "yaml");
-            let help = if yaml { "YAML is not read; write it as JSON" } else { "it must be a JSON array" };
-            let reason = error.to_string();
-            let reason = reason.split(" at line ").next().unwrap_or_default().to_owned();
-            tell(Some((error.line(), error.column())), "", format!("not JSON: {reason}"), help);
+            let help = if is_yaml { "it must be a list of groups" } else { "it must be a JSON array" };
+            tell(error.place, "", error.reason, help);
             return (Vec::new(), false);
         }
     };
@@ -226,6 +261,7 @@ struct Source<'a, 'c> {
     default: &'a Option<(String, Option<Arc<Credentials>>)>,
     labels: &'a Labels,
     pace: Pace,
+    paces: &'a Paces,
     auths: &'a mut Auths,
     targets: &'a mut Targets,
 }
@@ -257,7 +293,6 @@ impl Source<'_, '_> {
     }
 
     fn add(&mut self, listed: &[Listed]) {
-        let Pace { interval, timeout, retries } = self.pace;
         let mut repeated = 0_usize;
         for target in listed {
             if let Some(first) = self.targets.named.get(&target.address) {
@@ -285,15 +320,8 @@ impl Source<'_, '_> {
             // The file knows its targets better than the section that names many files.
             let mut labels = self.labels.clone();
             labels.extend(target.labels.clone());
-            self.targets.list.push(Target {
-                address: target.address.clone(),
-                credentials,
-                auth: auth.clone(),
-                labels,
-                interval,
-                timeout,
-                retries,
-            });
+            let named = (target.address.clone(), auth.clone());
+            self.targets.list.push(self.paces.target(named, credentials, labels, Pace::default(), self.pace));
         }
     }
 }

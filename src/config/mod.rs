@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  selvedge.toml --toml--> tables with spans --reader, sections--> Settings   (all errors, not the first)
-//!  secrets' files, environment --secret--^   ^--discovery-- targets/*.json
+//!  secrets' files, environment --secret--^   ^--discovery-- targets/*.json <--fetch-- http://...
 //!  watch: compares the files with what was read, and reads all again
 //! ```
 //!
@@ -11,6 +11,8 @@
 
 mod context;
 mod discovery;
+mod exporter;
+mod fetch;
 mod glob;
 mod mask;
 mod problem;
@@ -23,6 +25,7 @@ mod source;
 mod suggest;
 mod units;
 mod watch;
+mod yaml;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -34,6 +37,7 @@ use std::time::Duration;
 
 use toml::de::DeTable;
 
+pub use self::fetch::{Fetching, TargetsUrl};
 pub use self::problem::{Errors, Problem, Severity, Snippet};
 pub use self::watch::{Files, Watch};
 
@@ -90,11 +94,19 @@ pub struct SnmpSettings {
     pub retries: u32,
     /// `[snmp.auth.NAME]` by name.
     pub auths: BTreeMap<String, Arc<Credentials>>,
+    /// `[[snmp.targets_from]]` with `http`: what keeps their copies fresh reads this.
+    pub targets_over_http: Vec<TargetsUrl>,
 }
 
 impl Default for SnmpSettings {
     fn default() -> Self {
-        Self { interval: Duration::from_secs(10), timeout: Duration::from_secs(2), retries: 2, auths: BTreeMap::new() }
+        Self {
+            interval: Duration::from_secs(10),
+            timeout: Duration::from_secs(2),
+            retries: 2,
+            auths: BTreeMap::new(),
+            targets_over_http: Vec::new(),
+        }
     }
 }
 
@@ -235,13 +247,14 @@ fn resolve<'a>(context: &'a Context<'a>, table: &'a DeTable<'a>, last_good: &mut
     root.hint("target", "targets are written [[snmp.target]]");
     root.hint("receivers", "each receiver is a table of its own: [[receiver]]");
     root.hint("routes", "each route is a table of its own: [[route]]");
+    let history = sections::read_history(&mut root);
     let snmp = root.section("snmp", "write [snmp]");
-    let (snmp, targets) = snmp::read(snmp, last_good);
+    let (snmp, targets) = snmp::read(snmp, &history.path, last_good);
     let (receivers, names) = receivers::read_receivers(&mut root);
     let routes = receivers::read_routes(&mut root, &names, &targets);
     let settings = Settings {
         web: sections::read_web(&mut root),
-        history: sections::read_history(&mut root),
+        history,
         snmp,
         targets,
         traps: sections::read_traps(&mut root),

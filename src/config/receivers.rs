@@ -134,7 +134,7 @@ fn required_url(section: &mut Section<'_>) -> Option<Secret> {
 }
 
 /// A URL may hold a token, so that no word says what it is.
-fn read_url(section: &Section<'_>, url: Found<Secret>) -> Option<Secret> {
+pub(super) fn read_url(section: &Section<'_>, url: Found<Secret>) -> Option<Secret> {
     let reason = match reqwest::Url::parse(url.value.reveal().trim()) {
         Ok(parsed) if !matches!(parsed.scheme(), "http" | "https") => "the URL is neither http nor https".to_owned(),
         Ok(parsed) if parsed.host_str().is_none_or(str::is_empty) => "the URL has no host".to_owned(),
@@ -146,7 +146,7 @@ fn read_url(section: &Section<'_>, url: Found<Secret>) -> Option<Secret> {
 }
 
 /// Headers, of which a value may hold a token.
-fn read_headers(section: &mut Section<'_>) -> Vec<(String, Secret)> {
+pub(super) fn read_headers(section: &mut Section<'_>) -> Vec<(String, Secret)> {
     let context = section.context;
     let mut headers = Vec::new();
     for (name, value, at) in section.value_map("headers", "write headers = { X-Team = \"net\" }") {
@@ -175,7 +175,7 @@ fn read_headers(section: &mut Section<'_>) -> Vec<(String, Secret)> {
 }
 
 /// The certificates that are believed, read now: a wrong file is told at once, and a new one is noticed.
-fn read_ca(section: &mut Section<'_>) -> Option<Authority> {
+pub(super) fn read_ca(section: &mut Section<'_>) -> Option<Authority> {
     let context = section.context;
     let file = section.name("ca", "write the path of a file of certificates in PEM, in quotes")?;
     let path = context.folder.join(&file.value);

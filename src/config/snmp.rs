@@ -1,12 +1,13 @@
 //! `[snmp]`: who is polled, how often, and what proves to them who we are.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::context::{At, Context, Found, quote};
 use super::reader::Section;
-use super::{SnmpSettings, discovery, secret, suggest, units};
+use super::{SnmpSettings, discovery, exporter, secret, suggest, units};
 use crate::collect::Target;
 use crate::fabric::{Labels, Secret};
 use crate::snmp::{AuthProtocol, Credentials, PrivProtocol, User};
@@ -15,9 +16,9 @@ use crate::snmp::{AuthProtocol, Credentials, PrivProtocol, User};
 pub(super) const PORT: u16 = 161;
 
 /// RFC 3414, 11.2: passwords have at least this many characters.
-const SHORTEST_PASSWORD: usize = 8;
+pub(super) const SHORTEST_PASSWORD: usize = 8;
 
-const AUTH_PROTOCOLS: [(&str, AuthProtocol); 7] = [
+pub(super) const AUTH_PROTOCOLS: [(&str, AuthProtocol); 7] = [
     ("MD5", AuthProtocol::Md5),
     ("SHA", AuthProtocol::Sha1),
     ("SHA-1", AuthProtocol::Sha1),
@@ -27,7 +28,7 @@ const AUTH_PROTOCOLS: [(&str, AuthProtocol); 7] = [
     ("SHA-512", AuthProtocol::Sha512),
 ];
 
-const PRIV_PROTOCOLS: [(&str, PrivProtocol); 7] = [
+pub(super) const PRIV_PROTOCOLS: [(&str, PrivProtocol); 7] = [
     ("DES", PrivProtocol::Des),
     ("AES", PrivProtocol::Aes128),
     ("AES-128", PrivProtocol::Aes128),
@@ -45,6 +46,17 @@ pub(super) struct Auths {
 }
 
 impl Auths {
+    /// One more, of another file. False if the name is taken.
+    pub fn add(&mut self, name: &str, at: At, credentials: Option<Arc<Credentials>>) -> bool {
+        let free = !self.by_name.contains_key(name);
+        if free {
+            // Whoever brings a file of many does not promise to use them all.
+            self.used.insert(name.to_owned());
+            self.by_name.insert(name.to_owned(), (at, credentials));
+        }
+        free
+    }
+
     /// Look one up for use; the error is half a sentence and what to do.
     pub fn find(&mut self, name: &str) -> Result<Option<Arc<Credentials>>, (String, String)> {
         if let Some((_, credentials)) = self.by_name.get(name) {
@@ -75,41 +87,106 @@ pub(super) struct Targets {
     pub named: HashMap<String, String>,
 }
 
-/// What a target has where it does not say otherwise.
-#[derive(Clone, Copy)]
+/// What a section says of the pace of polling; where it says nothing, a wider one may.
+#[derive(Clone, Copy, Default)]
 pub(super) struct Pace {
-    pub interval: Duration,
-    pub timeout: Duration,
-    pub retries: u32,
+    interval: Option<Duration>,
+    timeout: Option<Duration>,
+    retries: Option<u32>,
 }
 
 impl Pace {
-    /// Overrides from a section.
-    pub fn read(mut self, section: &mut Section<'_>) -> Self {
-        section.duration("interval", &mut self.interval, Duration::from_millis(100)..=Duration::from_secs(86_400));
-        section.duration("timeout", &mut self.timeout, Duration::from_millis(10)..=Duration::from_secs(60));
-        section.count("retries", &mut self.retries, 0..=10);
-        self
+    pub fn read(section: &mut Section<'_>) -> Self {
+        // What is wrong is told, and taken as not said.
+        let (mut interval, mut timeout, mut retries) = (Duration::ZERO, Duration::ZERO, u32::MAX);
+        section.duration("interval", &mut interval, Duration::from_millis(100)..=Duration::from_secs(86_400));
+        section.duration("timeout", &mut timeout, Duration::from_millis(10)..=Duration::from_secs(60));
+        section.count("retries", &mut retries, 0..=10);
+        Self {
+            interval: Some(interval).filter(|interval| !interval.is_zero()),
+            timeout: Some(timeout).filter(|timeout| !timeout.is_zero()),
+            retries: Some(retries).filter(|retries| *retries != u32::MAX),
+        }
+    }
+
+    /// What this says, else what a wider section says.
+    pub fn or(self, wider: Self) -> Self {
+        Self {
+            interval: self.interval.or(wider.interval),
+            timeout: self.timeout.or(wider.timeout),
+            retries: self.retries.or(wider.retries),
+        }
+    }
+
+    fn is_silent(self) -> bool {
+        self.interval.is_none() && self.timeout.is_none() && self.retries.is_none()
     }
 }
 
-/// The whole section; the default where there is none.
-pub(super) fn read(section: Option<Section<'_>>, last_good: &mut discovery::LastGood) -> (SnmpSettings, Vec<Target>) {
+/// `[[snmp.group]]`: the pace of all targets that have these labels.
+pub(super) struct Group {
+    matchers: BTreeMap<String, String>,
+    pace: Pace,
+}
+
+/// The paces that are wider than a single target's: from the groups, then from `[snmp]`.
+pub(super) struct Paces {
+    groups: Vec<Group>,
+    all: SnmpSettings,
+}
+
+impl Paces {
+    /// A target: what it says itself, what the groups say that its labels put it into (the first one first), what
+    /// the section says that named many of them, and what `[snmp]` says.
+    pub fn target(
+        &self,
+        (address, auth): (String, String),
+        credentials: Arc<Credentials>,
+        labels: Labels,
+        own: Pace,
+        section: Pace,
+    ) -> Target {
+        let belongs = |group: &&Group| group.matchers.iter().all(|(name, value)| labels.get(name) == Some(value));
+        let pace = self.groups.iter().filter(belongs).fold(own, |pace, group| pace.or(group.pace)).or(section);
+        Target {
+            address,
+            credentials,
+            auth,
+            labels,
+            interval: pace.interval.unwrap_or(self.all.interval),
+            timeout: pace.timeout.unwrap_or(self.all.timeout),
+            retries: pace.retries.unwrap_or(self.all.retries),
+        }
+    }
+}
+
+/// The whole section; the default where there is none. `data` is the folder for what is kept.
+pub(super) fn read(
+    section: Option<Section<'_>>,
+    data: &Path,
+    last_good: &mut discovery::LastGood,
+) -> (SnmpSettings, Vec<Target>) {
     let mut settings = SnmpSettings::default();
     let Some(mut snmp) = section else { return (settings, Vec::new()) };
     snmp.hint("community", "communities stand in a section of their own: [snmp.auth.NAME]");
     snmp.hint("targets", "each target is a table of its own: [[snmp.target]]");
-    let pace = Pace { interval: settings.interval, timeout: settings.timeout, retries: settings.retries };
-    let pace = pace.read(&mut snmp);
-    (settings.interval, settings.timeout, settings.retries) = (pace.interval, pace.timeout, pace.retries);
+    let pace = Pace::read(&mut snmp);
+    settings.interval = pace.interval.unwrap_or(settings.interval);
+    settings.timeout = pace.timeout.unwrap_or(settings.timeout);
+    settings.retries = pace.retries.unwrap_or(settings.retries);
 
     let mut auths = read_auths(&mut snmp);
+    exporter::read(&mut snmp, &mut auths);
+    let groups = snmp.sections("group", "groups are written [[snmp.group]], with two brackets");
+    let groups = groups.into_iter().filter_map(read_group).collect();
+    let paces = Paces { groups, all: settings.clone() };
     let mut targets = Targets::default();
     for section in snmp.sections("target", "targets are written [[snmp.target]], with two brackets") {
-        read_target(section, pace, &mut auths, &mut targets);
+        read_target(section, &paces, &mut auths, &mut targets);
     }
     for section in snmp.sections("targets_from", "write [[snmp.targets_from]], with two brackets") {
-        discovery::read(section, pace, &mut auths, &mut targets, last_good);
+        let http = discovery::read(section, data, &paces, &mut auths, &mut targets, last_good);
+        settings.targets_over_http.extend(http);
     }
     for (name, (at, credentials)) in &auths.by_name {
         if credentials.is_none() || auths.used.contains(name) {
@@ -122,7 +199,25 @@ pub(super) fn read(section: Option<Section<'_>>, last_good: &mut discovery::Last
     (settings, targets.list)
 }
 
-fn read_target(mut section: Section<'_>, pace: Pace, auths: &mut Auths, targets: &mut Targets) {
+fn read_group(mut section: Section<'_>) -> Option<Group> {
+    let context = section.context;
+    let help = "write match = { role = \"spine\" }: the labels that a target must have";
+    section.hint("labels", "did you mean `match`?");
+    let given = section.require("match", help);
+    let at = section.at.clone();
+    let matchers: BTreeMap<_, _> =
+        section.text_map("match", help).into_iter().map(|(name, value)| (name.value, value.value)).collect();
+    let pace = Pace::read(&mut section);
+    section.finish();
+    if given && matchers.is_empty() {
+        context.error(&at, "`match` names no label", help);
+    } else if pace.is_silent() {
+        context.warn(&at, "this group says nothing", "add `interval`, `timeout` or `retries`");
+    }
+    (!matchers.is_empty()).then_some(Group { matchers, pace })
+}
+
+fn read_target(mut section: Section<'_>, paces: &Paces, auths: &mut Auths, targets: &mut Targets) {
     let context = section.context;
     let elsewhere = "it belongs to [snmp.auth.NAME]; here write auth = \"NAME\"";
     for key in ["community", "version", "user", "password", "priv"] {
@@ -156,7 +251,7 @@ fn read_target(mut section: Section<'_>, pace: Pace, auths: &mut Auths, targets:
         }
     });
     let labels = read_labels(&mut section);
-    let pace = pace.read(&mut section);
+    let pace = Pace::read(&mut section);
     section.finish();
 
     let Some(address) = address else { return };
@@ -172,9 +267,8 @@ fn read_target(mut section: Section<'_>, pace: Pace, auths: &mut Auths, targets:
     }
     targets.named.insert(address.value.clone(), place);
     let (Some(auth), Some(credentials)) = (auth, credentials) else { return };
-    let Pace { interval, timeout, retries } = pace;
-    let (address, auth) = (address.value, auth.value);
-    targets.list.push(Target { address, credentials, auth, labels, interval, timeout, retries });
+    let named = (address.value, auth.value);
+    targets.list.push(paces.target(named, credentials, labels, pace, Pace::default()));
 }
 
 /// `labels = { role = "spine" }`
@@ -324,9 +418,7 @@ fn read_protocol<P: Copy>(
     let list = names.clone().collect::<Vec<_>>().join(", ");
     table.require("protocol", format!("write protocol = \"...\", one of {list}"));
     let protocol = table.name("protocol", "write the protocol's name, in quotes").and_then(|found| {
-        // SHA256, sha-256 and SHA-256 are the same word.
-        let fold = |name: &str| name.replace(['-', '_'], "").to_ascii_uppercase();
-        let hit = known.iter().find(|(name, _)| fold(name) == fold(&found.value)).map(|(_, protocol)| *protocol);
+        let hit = protocol(known, &found.value);
         if hit.is_none() {
             let help = match suggest::nearest(&found.value, names) {
                 Some(near) => format!("did you mean \"{near}\"? Known are {list}"),
@@ -341,6 +433,12 @@ fn read_protocol<P: Copy>(
     let at = table.at.clone();
     table.finish();
     Protocol::Given(at, protocol.zip(password.map(|found| found.value)))
+}
+
+/// SHA256, sha-256 and SHA-256 are the same word.
+pub(super) fn protocol<P: Copy>(known: &[(&str, P)], word: &str) -> Option<P> {
+    let fold = |name: &str| name.replace(['-', '_'], "").to_ascii_uppercase();
+    known.iter().find(|(name, _)| fold(name) == fold(word)).map(|(_, protocol)| *protocol)
 }
 
 fn long_enough(context: &Context<'_>, found: &Found<Secret>) -> bool {

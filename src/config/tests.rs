@@ -11,6 +11,8 @@ use crate::deliver::ReceiverKind;
 use crate::fabric::Secret;
 use crate::snmp::{AuthProtocol, PrivProtocol};
 
+mod sources;
+
 const GOOD: &str = r#"
 [web]
 listen = "127.0.0.1:9751"

@@ -121,7 +121,11 @@ impl Authority {
         }
     }
 
-    pub(super) fn certificates(&self) -> reqwest::Result<Vec<Certificate>> {
+    /// All of them.
+    ///
+    /// # Errors
+    /// None for what [`Self::new`] took.
+    pub fn certificates(&self) -> reqwest::Result<Vec<Certificate>> {
         Certificate::from_pem_bundle(&self.0)
     }
 }

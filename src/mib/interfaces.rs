@@ -150,10 +150,23 @@ pub struct InterfaceRow {
     pub speed: Option<u32>,
     /// ifHighSpeed.
     pub high_speed: Option<u32>,
+    /// Its texts as they were sent, where they are not as they are shown.
+    pub sent: Option<Box<SentTexts>>,
     /// The 64-bit counters, in the order of [`PAIRS`].
     pub wide: [Reading; PAIRS.len()],
     /// The 32-bit counters, likewise.
     pub narrow: [Reading; PAIRS.len()],
+}
+
+/// What an interface's texts are to the letter, where that is not fit to be shown.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SentTexts {
+    /// ifDescr.
+    pub descr: Option<String>,
+    /// ifName.
+    pub name: Option<String>,
+    /// ifAlias.
+    pub alias: Option<String>,
 }
 
 /// A counter as read: its value and width, or why there is none.
@@ -169,6 +182,7 @@ impl Default for InterfaceRow {
             phys_address: Vec::new(),
             speed: None,
             high_speed: None,
+            sent: None,
             wide: [Err(Unusable::Missing); PAIRS.len()],
             narrow: [Err(Unusable::Missing); PAIRS.len()],
         }
@@ -179,15 +193,42 @@ impl InterfaceRow {
     /// Note a value of one of the [`INVENTORY`] columns.
     pub fn learn(&mut self, column: &Column, value: &Value<'_>) {
         match *column {
-            IF_DESCR => self.descr = value::text(value),
-            IF_NAME => self.name = value::text(value),
-            IF_ALIAS => self.alias = value::text(value),
+            IF_DESCR => self.descr = self.text(value, |sent| &mut sent.descr),
+            IF_NAME => self.name = self.text(value, |sent| &mut sent.name),
+            IF_ALIAS => self.alias = self.text(value, |sent| &mut sent.alias),
             IF_TYPE => self.if_type = value::unsigned(value).unwrap_or(0),
             IF_PHYS_ADDRESS => self.phys_address = value::octets(value).map(value::phys_address).unwrap_or_default(),
             IF_SPEED => self.speed = value::unsigned(value),
             IF_HIGH_SPEED => self.high_speed = value::unsigned(value),
             _ => {}
         }
+    }
+
+    /// ifDescr to the letter.
+    pub fn exact_descr(&self) -> &str {
+        self.sent.as_ref().and_then(|sent| sent.descr.as_deref()).unwrap_or(&self.descr)
+    }
+
+    /// ifName to the letter.
+    pub fn exact_name(&self) -> &str {
+        self.sent.as_ref().and_then(|sent| sent.name.as_deref()).unwrap_or(&self.name)
+    }
+
+    /// ifAlias to the letter.
+    pub fn exact_alias(&self) -> &str {
+        self.sent.as_ref().and_then(|sent| sent.alias.as_deref()).unwrap_or(&self.alias)
+    }
+
+    /// A text as it is shown; as it was sent it is noted only where that is something else.
+    fn text(&mut self, value: &Value<'_>, slot: impl Fn(&mut SentTexts) -> &mut Option<String>) -> String {
+        let shown = value::text(value);
+        let sent = value::exact_text(value);
+        if sent != shown {
+            *slot(self.sent.get_or_insert_default()) = Some(sent);
+        } else if let Some(before) = &mut self.sent {
+            *slot(before) = None;
+        }
+        shown
     }
 
     /// Note a value of one of the objects of [`PAIRS`].
@@ -327,7 +368,10 @@ pub enum Choice {
 /// switches do that) says nothing against it as long as it moves.
 pub fn choose(before: Option<(Reading, Reading)>, wide: Reading, narrow: Reading) -> Choice {
     match (wide, narrow) {
-        (Err(_), Err(_)) => Choice::Neither,
+        (Err(Unusable::Missing), Err(Unusable::Missing)) => Choice::Neither,
+        // Of no use now, but there: it is read so that it can be said why.
+        (Err(Unusable::Missing), Err(_)) => Choice::Narrow,
+        (Err(_), Err(_)) => Choice::Wide,
         (Err(_), Ok(_)) => Choice::Narrow,
         (Ok(_), Err(_)) => Choice::Wide,
         (Ok((0, _)), Ok((narrow, _))) if narrow != 0 => Choice::Narrow,

@@ -101,15 +101,33 @@ pub fn text(value: &Value<'_>) -> String {
     octets(value).map(clean).unwrap_or_default()
 }
 
-/// The same for octets that are already at hand.
+/// A text to the letter, with whatever control characters it has: UTF-8, else Latin-1, which loses nothing; at most 255
+/// octets of it. What is no string at all is the empty text.
+pub fn exact_text(value: &Value<'_>) -> String {
+    let octets = octets(value).unwrap_or_default();
+    let octets = &octets[..octets.len().min(TEXT_MAX)];
+    match std::str::from_utf8(octets) {
+        Ok(text) => text.to_owned(),
+        Err(error) if cut_inside(&error, octets) => {
+            String::from_utf8_lossy(&octets[..error.valid_up_to()]).into_owned()
+        }
+        Err(_) => octets.iter().map(|&octet| char::from(octet)).collect(),
+    }
+}
+
+/// Not Latin-1, but UTF-8 that was cut inside of a character.
+fn cut_inside(error: &std::str::Utf8Error, octets: &[u8]) -> bool {
+    error.error_len().is_none() && octets.len() == TEXT_MAX
+}
+
+/// [`text`] of octets that are already at hand.
 pub fn clean(octets: &[u8]) -> String {
     let octets = octets.split(|&octet| octet == 0).find(|part| !part.is_empty()).unwrap_or_default();
     let octets = &octets[..octets.len().min(TEXT_MAX)];
     let printable = |c: char| if c.is_control() { ' ' } else { c };
     let text: String = match std::str::from_utf8(octets) {
         Ok(text) => text.chars().map(printable).collect(),
-        // Cut inside of a character, not Latin-1.
-        Err(error) if error.error_len().is_none() && octets.len() == TEXT_MAX => {
+        Err(error) if cut_inside(&error, octets) => {
             String::from_utf8_lossy(&octets[..error.valid_up_to()]).chars().map(printable).collect()
         }
         Err(_) => octets.iter().map(|&octet| printable(char::from(octet))).collect(),
@@ -182,6 +200,14 @@ mod tests {
         assert_eq!(clean(&[b'x'; 900]).len(), 255);
         assert_eq!(clean("\u{e9}".repeat(300).as_bytes()).chars().count(), 127);
         assert_eq!(clean(b"\0\0"), "");
+    }
+
+    #[test]
+    fn the_exact_text_loses_nothing() {
+        assert_eq!(exact_text(&Value::OctetString(b" a\x1b[2J\n\0")), " a\u{1b}[2J\n\0");
+        assert_eq!(exact_text(&Value::OctetString(b"caf\xe9")), "caf\u{e9}");
+        assert_eq!(exact_text(&Value::OctetString("\u{e9}".repeat(300).as_bytes())).chars().count(), 127);
+        assert_eq!(exact_text(&Value::Integer(1)), "");
     }
 
     proptest::proptest! {

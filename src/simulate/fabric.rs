@@ -91,6 +91,8 @@ pub struct Fabric {
     demands: Vec<Demand>,
     /// Share of frames that a cable damages, per cable.
     corrupt: BTreeMap<usize, f64>,
+    /// Share of frames that a cable loses, per cable; nobody counts them.
+    lost: BTreeMap<usize, f64>,
     /// Share of frames that a port drops although the mean fits, by (node, port): bursts.
     bursts: BTreeMap<(usize, usize), f64>,
     clock: Arc<AtomicU64>,
@@ -156,6 +158,7 @@ impl Fabric {
             wires,
             demands,
             corrupt: BTreeMap::new(),
+            lost: BTreeMap::new(),
             bursts: BTreeMap::new(),
             clock: Arc::default(),
             elapsed: Duration::ZERO,
@@ -208,6 +211,12 @@ impl Fabric {
     /// From now on a cable damages this share of its frames, both ways; zero ends it.
     pub fn corrupt(&mut self, cable: usize, share: f64) {
         self.corrupt.insert(cable, share);
+    }
+
+    /// From now on this share of the frames that enter a cable vanishes in it, both ways: sent, received by nobody, and
+    /// counted by no one as lost; zero ends it.
+    pub fn lose(&mut self, cable: usize, share: f64) {
+        self.lost.insert(cable, share);
     }
 
     /// From now on bursts make the port of `node` towards `peer` drop this share of its frames; zero ends it.
@@ -307,6 +316,9 @@ impl Fabric {
         self.count(out, Counter::OutDiscards, offered - sent);
         self.count(out, Counter::OutUcastPkts, sent);
         self.count(out, Counter::OutOctets, sent * FRAME_OCTETS);
+        // What the cable loses never arrives, damaged or not.
+        let arrives = 1.0 - self.lost.get(&cable).copied().unwrap_or(0.0);
+        let (sent, damaged) = (sent * arrives, damaged * arrives);
         self.count(far, Counter::InUcastPkts, sent - damaged);
         self.count(far, Counter::InOctets, (sent - damaged) * FRAME_OCTETS);
         self.count(far, Counter::InErrors, damaged);
@@ -406,6 +418,20 @@ mod tests {
         let share = leaf.count(Counter::FcsErrors) as f64
             / (leaf.count(Counter::InUcastPkts) + leaf.count(Counter::FcsErrors)) as f64;
         assert!((share - 0.01).abs() < 1e-4, "{share}");
+    }
+
+    #[test]
+    fn what_a_cable_loses_nobody_counts() {
+        let mut fabric = Fabric::new(Plan::default());
+        let cable = fabric.cable("leaf1", "spine1").unwrap();
+        fabric.lose(cable, 0.02);
+        fabric.advance(Duration::from_secs(10));
+        let (leaf, spine) = (port(&fabric, "leaf1", "spine1"), port(&fabric, "spine1", "leaf1"));
+        for (out, into) in [(&leaf, &spine), (&spine, &leaf)] {
+            let share = 1.0 - into.count(Counter::InUcastPkts) as f64 / out.count(Counter::OutUcastPkts) as f64;
+            assert!((share - 0.02).abs() < 1e-4, "{share}");
+            assert_eq!((into.count(Counter::InErrors), out.count(Counter::OutDiscards)), (0, 0));
+        }
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //! nothing is stored of it.
 //!
 //! Every port sends and receives at a rate of its own, which follows from the seed and never changes; counters are that
-//! rate times the device's uptime. So whoever reads them can be told exactly what he should find ([`Fleet::count`]).
+//! rate times the device's uptime. So whoever reads them can be told exactly what he should find ([`Fleet::count`]). Of
+//! each port ten counters are told: octets, unicast and multicast packets, discards and errors, both ways.
 
 use std::cell::OnceCell;
 use std::io::Write as _;
@@ -20,6 +21,20 @@ use crate::snmp::{ObjectTree, OidError, OidRef, Value, VarBind};
 const FRAME_OCTETS: u64 = 900;
 /// Longest uptime of a device when the fleet begins.
 const OLDEST: Duration = Duration::from_secs(100 * 86_400);
+
+/// What is counted.
+const COUNTERS: [Counter; 10] = [
+    Counter::InOctets,
+    Counter::OutOctets,
+    Counter::InUcastPkts,
+    Counter::OutUcastPkts,
+    Counter::InMulticastPkts,
+    Counter::OutMulticastPkts,
+    Counter::InDiscards,
+    Counter::OutDiscards,
+    Counter::InErrors,
+    Counter::OutErrors,
+];
 
 /// What to build.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +76,7 @@ impl Fleet {
         let ports = (1..=plan.ports.min(4_096)).map(port).collect();
         // As a spine it names its ports in LLDP by their names.
         let node = Node { name: "spine".into(), mac: [0; 6], is_switch: true, ports };
-        Ok(Self { plan, model: switch::alone(&node)? })
+        Ok(Self { plan, model: switch::alone(&node, &COUNTERS)? })
     }
 
     /// What was asked for.
@@ -113,7 +128,6 @@ impl Fleet {
             Counter::OutUcastPkts => output() / FRAME_OCTETS,
             // Two a second, of 60 octets or so.
             Counter::InMulticastPkts | Counter::OutMulticastPkts => uptime_ms / 500,
-            Counter::InBroadcastPkts => uptime_ms / 10_000,
             Counter::OutDiscards if lossy => output() / FRAME_OCTETS / 10_000,
             _ => 0,
         }

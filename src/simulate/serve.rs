@@ -218,7 +218,8 @@ enum Told {
 /// Answer what comes to the socket. The agent with the address `first` is number 0.
 async fn answer(socket: Arc<UdpSocket>, mut agent: Agent, at_once: usize, first: Ipv4Addr, told: Arc<Told>) {
     let mut inbox = Inbox::new(at_once, REQUEST);
-    let mut outbox = Outbox::new(at_once, at_once * DEFAULT_MESSAGE_SIZE, false);
+    // Answers of equal length to one asker travel as one: a tenth less work for the kernel where there are such.
+    let mut outbox = Outbox::new(at_once, at_once * DEFAULT_MESSAGE_SIZE, true);
     let mut out = Vec::with_capacity(DEFAULT_MESSAGE_SIZE);
     // Version 2c has no clock; the agent wants one all the same.
     let started = Instant::now();

@@ -36,9 +36,15 @@ pub(super) fn tree(fabric: &Fabric, number: usize, addresses: &[Ipv4Addr]) -> Re
     Ok(Tree::new(rows.0))
 }
 
-/// What a switch tells that has no neighbours.
-pub(super) fn alone(node: &Node) -> Result<Tree, OidError> {
-    Ok(Tree::new(own(node, Arc::default())?.0))
+/// What a switch tells that has no neighbours, and of counters only these (so nothing of EtherLike-MIB).
+pub(super) fn alone(node: &Node, counters: &[Counter]) -> Result<Tree, OidError> {
+    let Rows(mut rows) = own(node, Arc::default())?;
+    let ether_like = Oid::from_arcs(&[1, 3, 6, 1, 2, 1, 10, 7])?;
+    rows.retain(|(oid, cell)| match cell {
+        Cell::Narrow(_, counter) | Cell::Wide(_, counter) => counters.contains(counter),
+        _ => !oid.starts_with(&ether_like),
+    });
+    Ok(Tree::new(rows))
 }
 
 /// What it tells of itself.

@@ -12,7 +12,7 @@ use super::message::{self, Body, ErrorStatus, Message, Pdu, PduHeader, PduKind, 
 use super::oid::{Oid, OidRef};
 use super::session::Access;
 use super::usm::{self, Authority, EngineKeys, LocalEngine, Report, Sealed};
-use super::value::{Value, VarBind, VarBinds};
+use super::value::{Value, VarBind};
 use crate::fabric::Timestamp;
 
 /// What an agent has to tell.
@@ -66,6 +66,9 @@ pub const DEFAULT_MESSAGE_SIZE: usize = 1_472;
 /// Bytes by which the headers around the bindings may still grow when they are closed, and padding.
 const CLOSING: usize = 8;
 const CLOSING_V3: usize = 32;
+
+/// Columns of a GetBulk that are kept track of without the heap.
+const FEW_COLUMNS: usize = 32;
 
 /// Objects that a request of version 1 may make us pass over, because it knows no Counter64.
 const MOST_HIDDEN: usize = 10_000;
@@ -183,10 +186,12 @@ impl<'a, T: ObjectTree> Answer<'a, T> {
             PduKind::Get | PduKind::GetNext | PduKind::GetBulk => (),
             _ => return Err(Unanswered::NotARequest),
         }
-        match pdu.varbinds.iter().find_map(Result::err) {
-            Some(error) => Err(Unanswered::Undecodable(error)),
-            None => Ok(Self { pdu, v1: version == Version::V1, objects }),
+        // What the values are does not matter.
+        let mut varbinds = pdu.varbinds.iter();
+        while let Some(varbind) = varbinds.next_raw() {
+            varbind.map_err(Unanswered::Undecodable)?;
         }
+        Ok(Self { pdu, v1: version == Version::V1, objects })
     }
 
     /// The answer's PDU, so that `out` does not grow beyond `limit` by more than closing headers takes.
@@ -201,11 +206,11 @@ impl<'a, T: ObjectTree> Answer<'a, T> {
         let pdu = message::open_pdu(header(ErrorStatus::NO_ERROR, 0), out);
         let list = ber::open(out, tag::SEQUENCE);
         let fits = |varbind: VarBind<'_>, out: &mut Vec<u8>| {
-            if out.len() + varbind.size() > limit {
-                return ControlFlow::Break((ErrorStatus::TOO_BIG, 0));
+            if varbind.put_within(limit, out) {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break((ErrorStatus::TOO_BIG, 0))
             }
-            varbind.put(out);
-            ControlFlow::Continue(())
         };
         let done = match self.pdu.header.kind {
             PduKind::Get => self.get(fits, out),
@@ -230,8 +235,8 @@ impl<'a, T: ObjectTree> Answer<'a, T> {
     }
 
     fn names(&self) -> impl Iterator<Item = OidRef<'a>> {
-        let varbinds: VarBinds<'a> = self.pdu.varbinds;
-        varbinds.iter().flatten().map(|varbind| varbind.name)
+        let mut varbinds = self.pdu.varbinds.iter();
+        std::iter::from_fn(move || varbinds.next_raw()).flatten().map(|varbind| varbind.name)
     }
 
     fn get(&self, mut fits: impl FnMut(VarBind<'_>, &mut Vec<u8>) -> Put, out: &mut Vec<u8>) -> Put {
@@ -272,10 +277,26 @@ impl<'a, T: ObjectTree> Answer<'a, T> {
         for name in names.by_ref().take(once) {
             fits(self.objects.next(name).unwrap_or(VarBind { name, value: Value::EndOfMibView }), out)?;
         }
-        let mut cursors: Vec<(OidRef<'_>, usize)> = names.map(|name| (name, 0)).collect();
+        // As many as pollers ask for need no heap.
+        let mut few = [(OidRef::from_checked(&[]), 0); FEW_COLUMNS];
+        let mut many = Vec::new();
+        let mut columns = 0;
+        for name in names {
+            match few.get_mut(columns) {
+                Some(cursor) => cursor.0 = name,
+                None => {
+                    if many.is_empty() {
+                        many.extend_from_slice(&few);
+                    }
+                    many.push((name, 0));
+                }
+            }
+            columns += 1;
+        }
+        let cursors = if many.is_empty() { &mut few[..columns] } else { &mut many[..] };
         for _ in 0..count(self.pdu.header.error_index) {
             let mut ended = true;
-            for (name, place) in &mut cursors {
+            for (name, place) in &mut *cursors {
                 let found = self.objects.next_in_run(*name, place);
                 ended &= found.is_none();
                 let varbind = found.unwrap_or(VarBind { name: *name, value: Value::EndOfMibView });

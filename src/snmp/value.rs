@@ -123,6 +123,18 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// A number that is not negative, with its tag.
+    fn as_number(self) -> Option<(u8, u64)> {
+        Some(match self {
+            Self::Counter64(value) => (tag::COUNTER64, value),
+            Self::Counter32(value) => (tag::COUNTER32, value.into()),
+            Self::Gauge32(value) => (tag::GAUGE32, value.into()),
+            Self::TimeTicks(value) => (tag::TIME_TICKS, value.into()),
+            Self::Integer(value) => (tag::INTEGER, u64::try_from(value).ok()?),
+            _ => return None,
+        })
+    }
+
     fn put(&self, out: &mut Vec<u8>) {
         match self {
             Self::Integer(value) => ber::put_integer(out, *value),
@@ -200,21 +212,47 @@ impl<'a> RawVarBind<'a> {
 }
 
 impl<'a> VarBind<'a> {
-    /// How many bytes it takes on the wire.
-    pub(super) fn size(&self) -> usize {
-        let content = self.content_size();
-        ber::header_size(content) + content
-    }
-
     fn content_size(&self) -> usize {
         let (name, value) = (self.name.as_bytes().len(), self.value.content_size());
         ber::header_size(name) + name + ber::header_size(value) + value
     }
 
     pub(super) fn put(&self, out: &mut Vec<u8>) {
-        ber::put_header(out, tag::SEQUENCE, self.content_size());
-        ber::put(out, tag::OBJECT_IDENTIFIER, self.name.as_bytes());
+        let _ = self.put_within(usize::MAX, out);
+    }
+
+    /// Write it, unless `out` would then be longer than `limit`; tells whether it was written.
+    pub(super) fn put_within(&self, limit: usize, out: &mut Vec<u8>) -> bool {
+        let name = self.name.as_bytes();
+        if let Some((tag, value)) = self.value.as_number()
+            && name.len() < 100
+        {
+            // Nearly all of what is polled: every length takes one byte, and no piece is looked at twice.
+            let digits = (64 - value.leading_zeros() as usize) / 8 + 1;
+            let content = name.len() + digits + 4;
+            if out.len() + content + 2 > limit {
+                return false;
+            }
+            out.extend_from_slice(&[tag::SEQUENCE, content as u8, tag::OBJECT_IDENTIFIER, name.len() as u8]);
+            out.extend_from_slice(name);
+            let mut tail = [0; 11];
+            (tail[0], tail[1]) = (tag, digits as u8);
+            // The digits from the front; where there are nine the first is zero.
+            let leading = (u128::from(value) << (8 * (16 - digits))).to_be_bytes();
+            tail[2..].copy_from_slice(&leading[..9]);
+            let end = out.len() + 2 + digits;
+            out.extend_from_slice(&tail);
+            out.truncate(end);
+            return true;
+        }
+        let content = self.content_size();
+        if ber::header_size(content) + content > limit.saturating_sub(out.len()) {
+            return false;
+        }
+        ber::put_header(out, tag::SEQUENCE, content);
+        ber::put(out, tag::OBJECT_IDENTIFIER, name);
         self.value.put(out);
+        true
     }
 }
 

@@ -24,6 +24,8 @@ pub struct Facts {
     pub sys_name: String,
     /// sysDescr; may be empty.
     pub sys_descr: String,
+    /// sysName and sysDescr to the letter, control characters and all.
+    pub sent: (String, String),
     /// sysObjectID in dotted form; may be empty.
     pub sys_object_id: String,
     /// sysUpTime.
@@ -78,8 +80,8 @@ pub async fn ask(client: &mut Client) -> Result<Facts, AskError> {
             shown |= place < scalars.len() && !value.is_exception();
             match place {
                 0 => facts.uptime = value::unsigned(&value).map(Uptime),
-                1 => facts.sys_name = value::text(&value),
-                2 => facts.sys_descr = value::text(&value),
+                1 => (facts.sys_name, facts.sent.0) = (value::text(&value), value::exact_text(&value)),
+                2 => (facts.sys_descr, facts.sent.1) = (value::text(&value), value::exact_text(&value)),
                 3 => facts.sys_object_id = if let Value::Oid(oid) = value { oid.to_string() } else { String::new() },
                 4 => subtype = value::unsigned(&value).unwrap_or(0),
                 5 => chassis = value::octets(&value).unwrap_or_default().to_vec(),

@@ -24,6 +24,8 @@ pub struct Survey {
     pub facts: Facts,
     /// Its interfaces, in the order of ifIndex.
     pub inventory: Vec<Arc<InterfaceInfo>>,
+    /// What the inventory was made of, by ifIndex.
+    pub rows: InterfaceRows,
     /// Its neighbours.
     pub neighbors: Vec<Neighbor>,
     /// What could not be read of it, in words; empty where nothing is missing.
@@ -80,7 +82,7 @@ impl Survey {
             }
         }
         let (pace, missing) = (reader.pace, reader.missing);
-        Ok(Self { facts, inventory, neighbors, missing, plan, pace })
+        Ok(Self { facts, inventory, rows, neighbors, missing, plan, pace })
     }
 
     /// Read the counters of all its interfaces once.

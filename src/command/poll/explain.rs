@@ -55,7 +55,7 @@ pub(super) fn unknowns(interfaces: &[Interface]) -> Vec<Explanation> {
     }
     let explained = together.into_iter().map(|((reason, places), values)| Explanation {
         values,
-        interfaces: places.into_iter().map(|place| interfaces[place].ifName.clone()).collect(),
+        interfaces: places.into_iter().map(|place| interfaces[place].name.clone()).collect(),
         reason: reason.0,
         sentence: reason.1,
     });

@@ -1,4 +1,7 @@
 //! What `selvedge poll` shows of a device.
+//!
+//! JSON has texts to the letter (what is not UTF-8 is read as ISO 8859-1, an octet a character); what people see on a
+//! terminal has no control characters.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -14,6 +17,7 @@ use serde::Serialize;
 use crate::collect::snmp::look::{Polled, PolledRow, Survey};
 use crate::command::Format;
 use crate::fabric::{AdminStatus, Counter, CounterWidth, OperStatus, Rate, Unknown};
+use crate::mib::interfaces::InterfaceRow;
 use crate::mib::lldp;
 use crate::mib::value::Unusable;
 
@@ -38,15 +42,23 @@ struct Device {
     sysObjectID: String,
     sysDescr: String,
     sysUpTime_ms: Option<u64>,
+    /// sysName and sysDescr fit to be shown.
+    #[serde(skip)]
+    shown: (String, String),
 }
 
 #[derive(Debug, Serialize)]
 #[allow(non_snake_case)]
 pub(super) struct Interface {
     ifIndex: u32,
-    pub(super) ifName: String,
+    /// What it is called everywhere else in Selvedge: fit to be shown, and no two on a device have one.
+    pub(super) name: String,
+    /// As the device gives it, else its ifDescr, else `ifIndex-N`.
+    ifName: String,
     ifDescr: String,
     ifAlias: String,
+    #[serde(skip)]
+    alias_shown: String,
     pub(super) speed_bps: Option<u64>,
     ifOperStatus: &'static str,
     ifAdminStatus: &'static str,
@@ -116,11 +128,17 @@ impl Report {
                     shown.iter().map(object).collect()
                 });
                 let state = row.map_or_else(Default::default, |row| (row.poll.oper_status, row.poll.admin_status));
+                let texts = survey.rows.get(&info.if_index);
+                let exact = |text: fn(&InterfaceRow) -> &str| texts.map_or("", text).to_owned();
+                let name = [exact(InterfaceRow::exact_name), exact(InterfaceRow::exact_descr)];
+                let name = name.into_iter().find(|name| !name.is_empty());
                 Interface {
                     ifIndex: info.if_index,
-                    ifName: info.if_name.to_string(),
-                    ifDescr: info.if_descr.clone(),
-                    ifAlias: info.if_alias.clone(),
+                    name: info.if_name.to_string(),
+                    ifName: name.unwrap_or_else(|| info.if_name.to_string()),
+                    ifDescr: exact(InterfaceRow::exact_descr),
+                    ifAlias: exact(InterfaceRow::exact_alias),
+                    alias_shown: info.if_alias.clone(),
                     speed_bps: info.speed_bps,
                     ifOperStatus: state.0.as_str(),
                     ifAdminStatus: state.1.as_str(),
@@ -152,10 +170,11 @@ impl Report {
         Self {
             device: Device {
                 address,
-                sysName: facts.sys_name.clone(),
+                sysName: facts.sent.0.clone(),
                 sysObjectID: facts.sys_object_id.clone(),
-                sysDescr: facts.sys_descr.clone(),
+                sysDescr: facts.sent.1.clone(),
                 sysUpTime_ms: uptime.map(|uptime| uptime.as_millis()),
+                shown: (facts.sys_name.clone(), facts.sys_descr.clone()),
             },
             interfaces,
             neighbors,
@@ -183,9 +202,10 @@ impl Report {
 
     fn human(&self, rates: bool) -> String {
         let bold = Style::new().bold();
-        let name = if self.device.sysName.is_empty() { "(no sysName)" } else { &self.device.sysName };
+        let (name, descr) = &self.device.shown;
+        let name = if name.is_empty() { "(no sysName)" } else { name };
         let up = self.device.sysUpTime_ms.map_or("up for an unknown time".into(), |ms| format!("up {}", span(ms)));
-        let mut text = format!("{bold}{name}{bold:#} at {}, {up}\n{}\n\n", self.device.address, self.device.sysDescr);
+        let mut text = format!("{bold}{name}{bold:#} at {}, {up}\n{descr}\n\n", self.device.address);
         text += &self.interfaces(rates);
         if self.neighbors.is_empty() {
             text += "\nNo neighbours by LLDP.\n";
@@ -235,8 +255,8 @@ impl Report {
             };
             let mut row = vec![
                 interface.ifIndex.to_string(),
-                interface.ifName.clone(),
-                interface.ifAlias.clone(),
+                interface.name.clone(),
+                interface.alias_shown.clone(),
                 state.to_owned(),
                 interface.speed_bps.map_or("?".into(), |speed| scaled(speed as f64)),
             ];
@@ -421,9 +441,11 @@ pub(super) mod fixture {
     pub fn interface(if_index: u32, speed_bps: Option<u64>) -> Interface {
         Interface {
             ifIndex: if_index,
+            name: format!("p{if_index}"),
             ifName: format!("p{if_index}"),
             ifDescr: String::new(),
             ifAlias: String::new(),
+            alias_shown: String::new(),
             speed_bps,
             ifOperStatus: "up",
             ifAdminStatus: "up",

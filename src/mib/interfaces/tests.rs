@@ -115,9 +115,11 @@ fn the_object_to_believe() {
     let narrow = |value| Ok((value, Bits32));
     // (before, 64-bit, 32-bit) -> choice
     type Both = (Reading, Reading);
-    let table: [(Option<Both>, Reading, Reading, Choice); 11] = [
+    let table: [(Option<Both>, Reading, Reading, Choice); 13] = [
         (None, NONE, NONE, Choice::Neither),
         (None, wide(5), NONE, Choice::Wide),
+        (None, Err(Unusable::AllOnes), Err(Unusable::NotACounter), Choice::Wide),
+        (None, NONE, Err(Unusable::NotACounter), Choice::Narrow),
         (None, NONE, narrow(5), Choice::Narrow),
         (None, wide(5), narrow(5), Choice::Wide),
         (None, wide(0), narrow(0), Choice::Wide),

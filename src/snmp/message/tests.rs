@@ -255,7 +255,12 @@ proptest! {
         for varbind in ours(&varbinds) {
             let mut one = Vec::new();
             varbind.put(&mut one);
-            prop_assert_eq!(one.len(), varbind.size());
+            // It needs all of its room, and no more than that.
+            let mut within = b"before".to_vec();
+            prop_assert!(!varbind.put_within(within.len() + one.len() - 1, &mut within));
+            prop_assert_eq!(&within, b"before");
+            prop_assert!(varbind.put_within(within.len() + one.len(), &mut within));
+            prop_assert_eq!(&within[6..], one);
         }
         let outcome = TheirMessage::decode(out.into(), DecodeConfig::STRICT).unwrap();
         let CommunityPdu::Standard(their) = outcome.value.pdu() else { panic!() };
