@@ -149,7 +149,7 @@ fn serve(devices: u32, v3: bool) {
 struct Ten<'a>(Device<'a>);
 
 /// What it does not have: broadcasts, ifInUnknownProtos, EtherLike-MIB. The name of each, and the one behind it.
-const HIDDEN: [(Oid, Oid); 6] = [
+static HIDDEN: [(Oid, Oid); 6] = [
     (Oid::literal(&[1, 3, 6, 1, 2, 1, 2, 2, 1, 15]), Oid::literal(&[1, 3, 6, 1, 2, 1, 2, 2, 1, 15, u32::MAX])),
     (Oid::literal(&[1, 3, 6, 1, 2, 1, 10, 7]), Oid::literal(&[1, 3, 6, 1, 2, 1, 10, 7, u32::MAX])),
     (Oid::literal(&[1, 3, 6, 1, 2, 1, 31, 1, 1, 1, 3]), Oid::literal(&[1, 3, 6, 1, 2, 1, 31, 1, 1, 1, 3, u32::MAX])),
