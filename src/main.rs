@@ -35,6 +35,8 @@ enum Command {
     Demo(command::demo::Args),
     /// Links, alerts and devices of a running instance, live in the terminal
     Top(command::top::Args),
+    /// Keep alerts of a running instance from being told for a while
+    Silence(command::silence::Args),
 }
 
 fn main() -> ExitCode {
@@ -48,5 +50,6 @@ fn main() -> ExitCode {
         Command::Simulate(args) => command::simulate::run(args),
         Command::Demo(args) => command::demo::run(args),
         Command::Top(args) => command::top::run(args),
+        Command::Silence(args) => command::silence::run(args),
     }
 }

@@ -285,3 +285,43 @@ fn a_port_of_this_host_is_told_by_the_kernel_at_once() {
     assert!(!told(&receiver, 0).iter().any(|told| !told.starts_with("LinkDown")), "{:?}", told(&receiver, 0));
     selvedge.stop();
 }
+
+#[test]
+fn a_dead_device_is_one_page_and_a_silence_is_kept_over_a_kill() {
+    let Some(lab) = Lab::up(2, 2, 1) else { return };
+    let receiver = lab.receiver();
+    let config = lab.config(4, "");
+    let selvedge = discovered(&lab, &config);
+
+    // Dead: its agent is silent and all of its cables carry nothing, as its neighbours say.
+    lab.run("kill spine2");
+    lab.run("cut leaf1 spine2");
+    lab.run("cut leaf2 spine2");
+    let page = receiver.wait(0, "DeviceUnreachable", "firing", Duration::from_secs(60));
+    assert_eq!(page.label("device"), "spine2");
+    let alerts = wait_for("all that it explains is attached to it", Duration::from_secs(20), || {
+        let alerts = lab.get("/api/alerts").ok()?;
+        let explained = alerts.as_array()?.iter().filter(|alert| alert["quiet"] == "explained").count();
+        (explained == 4).then_some(alerts)
+    });
+    assert_eq!(told(&receiver, 0), ["DeviceUnreachable firing"], "{alerts:#}");
+
+    // Silenced by the command, and killed: the end of the cause is told, what still stands is not.
+    let run = |arguments: &[&str]| {
+        let output =
+            lab.command_on("mgmt", env!("CARGO_BIN_EXE_selvedge")).arg("silence").args(arguments).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    let id = run(&["add", "device=~leaf*", "--for", "1h", "--comment", "known", "--author", "ada"]);
+    assert!(run(&["list"]).contains(&id));
+    selvedge.kill();
+    let selvedge = lab.selvedge(&config);
+    lab.run("revive spine2");
+    receiver.wait(1, "DeviceUnreachable", "resolved", Duration::from_secs(60));
+    std::thread::sleep(Duration::from_secs(15));
+    assert_eq!(told(&receiver, 1), ["DeviceUnreachable resolved"]);
+    run(&["end", &id]);
+    receiver.wait(2, "LinkDown", "firing", Duration::from_secs(20));
+    selvedge.stop();
+}

@@ -147,7 +147,9 @@ pub fn ceiling(counter: Counter, speed_bps: u64, tolerance: f64) -> f64 {
     let octets_per_s = speed_bps as f64 / 8.0 * (1.0 + tolerance);
     match counter {
         Counter::InOctets | Counter::OutOctets => octets_per_s,
-        Counter::OutDiscards => octets_per_s / SHORTEST_FRAME_OCTETS * FAN_IN,
+        Counter::OutDiscards | Counter::DropsCongestionOut | Counter::DropsPolicyOut => {
+            octets_per_s / SHORTEST_FRAME_OCTETS * FAN_IN
+        }
         _ => octets_per_s / SHORTEST_FRAME_OCTETS,
     }
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::algebra::{self, Clock, Moment, Span, Step};
 use super::cell::{self, Flags, InterfaceCell, pack_unknown, rate_at, value_at};
+use super::directory::SpreadPlace;
 use super::refresh::Refresh;
 use super::seqlock::Write;
 use super::speed::Speed;
@@ -20,6 +21,9 @@ use crate::fabric::{
 /// The age of the first reading's values is not known; no cache that is believed in is older (see `refresh`).
 const AGE_OF_FIRST: Duration = Duration::from_secs(33);
 
+/// The cache of net-snmp, and of drivers: seldom seen behind polls that are further apart.
+const OFTEN_UNSEEN: Duration = Duration::from_secs(3);
+
 /// One interface.
 #[derive(Clone, Debug, Default)]
 pub struct Row {
@@ -28,14 +32,30 @@ pub struct Row {
     /// What is known of its speed.
     pub speed: Speed,
     base: Moment,
-    /// How long before the base reading its values may have been counted, at most.
-    base_age: Duration,
+    /// How long before the base reading its values may have been counted, at most: microseconds, and no more than
+    /// [`AGE_OF_FIRST`].
+    base_age_us: u32,
     /// Counters that the base reading had, by slot.
     based: u32,
     discontinuity: Option<Uptime>,
     /// When an event told the status that no poll has confirmed.
-    event_at: Option<Timestamp>,
+    event_at: EventAt,
     state: State,
+}
+
+/// A moment or none, in one word: a fabric has many rows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct EventAt(Timestamp);
+
+impl EventAt {
+    /// The epoch stands for none: no event is that old.
+    fn new(at: Option<Timestamp>) -> Self {
+        Self(at.unwrap_or_default())
+    }
+
+    fn get(self) -> Option<Timestamp> {
+        (self != Self::default()).then_some(self.0)
+    }
 }
 
 /// What its rates are worth.
@@ -108,6 +128,10 @@ impl Row {
         Self { name, ..Self::default() }
     }
 
+    fn base_age(&self) -> Duration {
+        Duration::from_micros(self.base_age_us.into())
+    }
+
     /// The interface was renumbered, so its counters may be others.
     pub fn renumbered(&mut self) {
         self.state = State::Broken;
@@ -122,7 +146,13 @@ impl Row {
     }
 
     /// A poll read it.
-    pub fn poll(&mut self, cell: &InterfaceCell, poll: &InterfacePoll, context: &mut Context<'_>) -> Outcome {
+    pub fn poll(
+        &mut self,
+        cell: &InterfaceCell,
+        spread: &SpreadPlace,
+        poll: &InterfacePoll,
+        context: &mut Context<'_>,
+    ) -> Outcome {
         let at = context.now.at;
         let mut flags = Flags::unpack(cell.peek(cell::FLAGS));
         if flags.polled && at < Timestamp::from_micros(cell.peek(cell::POLLED_AT) as i64) {
@@ -138,8 +168,14 @@ impl Row {
             flags.admin_status = poll.admin_status;
         }
 
+        let base = self.base.at;
         let counters = self.count(cell, &mut write, &mut flags, poll, context);
         write.set(cell::FLAGS, flags.pack());
+        drop(write);
+        // Rates that rest on a new base hold for the time since the last one; those that may be taken back are not kept.
+        if counters == Fate::Taken && self.base.at == at && matches!(self.state, State::Busy | State::Idle) {
+            note_spread(spread, base, at, cell::utilizations(cell, flags));
+        }
         Outcome { oper_changed, counters }
     }
 
@@ -188,7 +224,7 @@ impl Row {
         match span {
             Ok(span) if !discontinuity_changed && was != State::Broken => {
                 if moved {
-                    let provisional = was == State::Idle && self.base_age > gap * 2 && !context.refresh.is_periodic();
+                    let provisional = was == State::Idle && self.base_age() > gap * 2 && !context.refresh.is_periodic();
                     self.advance(reading, span, gap, provisional, context);
                     self.state = if provisional { State::Provisional } else { State::Busy };
                 } else if self.is_idle(now.at, was, context) {
@@ -245,7 +281,7 @@ impl Row {
     ) {
         let Reading { cell, counters, write, before, flags } = reading;
         let gap = gap.min(AGE_OF_FIRST);
-        let age_before = self.base_age.min(context.refresh.longest_silence());
+        let age_before = self.base_age().min(context.refresh.longest_silence());
         let (seconds, cache_uncertainty) =
             context.refresh.between(span.seconds, age_before.as_secs_f64(), gap.as_secs_f64());
         let limit_bps = self.speed.limit_bps(flags.oper_status.is_up() || before.oper_status.is_up());
@@ -253,6 +289,9 @@ impl Row {
         let per_second = 1.0 / seconds;
         // A cache that is refreshed between two polls makes the span seem short; what a longer one explains is no lie.
         let longest_s = seconds + cache_uncertainty;
+        let unseen = context.refresh.unseen(age_before.max(gap));
+        // Many agents refresh every few seconds by themselves: what one refresh more brings is no lie either.
+        let plausible_s = longest_s + unseen.min(OFTEN_UNSEEN).as_secs_f64();
 
         let (mut present, mut narrow) = (0, 0);
         let mut reset = false;
@@ -275,7 +314,7 @@ impl Row {
                     Step::Rose(rise) | Step::Wrapped(rise) => {
                         let rate = rise as f64 * per_second;
                         match limit {
-                            Some(limit) if rise as f64 > limit * longest_s => pack_unknown(Unknown::Implausible),
+                            Some(limit) if rise as f64 > limit * plausible_s => pack_unknown(Unknown::Implausible),
                             Some(limit) => rate.min(limit).to_bits(),
                             None => rate.to_bits(),
                         }
@@ -283,7 +322,8 @@ impl Row {
                     Step::Fell => {
                         // A wide counter that falls a little is one that the device sums up badly; a deep fall, or that
                         // of a narrow one that cannot have wrapped, is a reset of all that the interface counts.
-                        reset |= width == CounterWidth::Bits32 || value < was / 2;
+                        // Drops by class are a table of the vendor's, cleared by itself.
+                        reset |= !counter.is_drops() && (width == CounterWidth::Bits32 || value < was / 2);
                         pack_unknown(algebra::why_it_fell(width))
                     }
                     Step::Ambiguous => pack_unknown(Unknown::Ambiguous),
@@ -303,10 +343,10 @@ impl Row {
         }
         (flags.present, flags.narrow) = (present, narrow);
         flags.device_clock = span.clock == Clock::Device;
-        write.set(cell::SPAN, (seconds * 1e6) as u64);
         let cache_uncertainty =
             if provisional { age_before.as_secs_f64().max(cache_uncertainty) } else { cache_uncertainty };
-        write.set(cell::UNCERTAINTY, ((cache_uncertainty + span.uncertainty()) * 1e6).ceil() as u64);
+        let uncertainty_us = ((cache_uncertainty + span.uncertainty()) * 1e6).ceil() as u64;
+        write.set(cell::SPAN, cell::pack_span((seconds * 1e6) as u64, uncertainty_us, unseen.as_micros() as u64));
         self.note_base(write, flags, context.now, gap);
     }
 
@@ -323,8 +363,7 @@ impl Row {
             note(flags, slot, counters.width(counter));
         }
         flags.device_clock = span.clock == Clock::Device;
-        write.set(cell::SPAN, (span.seconds * 1e6) as u64);
-        write.set(cell::UNCERTAINTY, 0);
+        write.set(cell::SPAN, cell::pack_span((span.seconds * 1e6) as u64, 0, 0));
         // What it repeats was counted after the refresh that is certain, or as long ago as the cache may live.
         let oldest = context.refresh.longest_silence().min(AGE_OF_FIRST);
         let certain = context.refresh.surely_after().max(context.ahead);
@@ -363,7 +402,7 @@ impl Row {
         flags.polled = true;
         self.based = flags.present;
         self.base = now;
-        self.base_age = age;
+        self.base_age_us = age.min(AGE_OF_FIRST).as_micros() as u32;
         write.set(cell::POLLED_AT, now.at.as_micros() as u64);
     }
 
@@ -383,6 +422,17 @@ impl Row {
         slots(flags.present).filter(fresh).for_each(|slot| write.set(rate_at(slot), stale));
         true
     }
+}
+
+/// Keep how busy it was; from the first traffic on.
+fn note_spread(place: &SpreadPlace, from: Timestamp, to: Timestamp, [received, sent]: [Option<f64>; 2]) {
+    let busy = |value: Option<f64>| value.is_some_and(|value| value > 0.0);
+    let kept = match place.get() {
+        Some(kept) => kept,
+        None if busy(received) || busy(sent) => place.get_or_init(Arc::default),
+        None => return,
+    };
+    kept.record(from, to, received, sent);
 }
 
 /// All bits of a word that holds no number.
@@ -414,7 +464,7 @@ impl Limits {
     fn of(self, counter: Counter) -> f64 {
         match counter {
             Counter::InOctets | Counter::OutOctets => self.octets,
-            Counter::OutDiscards => self.discarded,
+            Counter::OutDiscards | Counter::DropsCongestionOut | Counter::DropsPolicyOut => self.discarded,
             _ => self.frames,
         }
     }

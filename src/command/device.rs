@@ -11,6 +11,7 @@ use crate::collect::Target;
 use crate::collect::snmp::{Client, Stats, Wire, look, reason, resolve};
 use crate::config;
 use crate::fabric::{Labels, Secret, UnreachableReason};
+use crate::mib::profile::Profiles;
 use crate::snmp::{Access, AuthProtocol, Credentials, Patience, PrivProtocol, RequestError, User};
 
 /// Finds a target's credentials in the configuration: the file (none for the usual place), the auth section's
@@ -46,6 +47,28 @@ pub fn from_config(path: Option<&Path>, auth: Option<&str>, address: &str) -> Re
     let labels = listed.map(|target| target.labels).unwrap_or_default();
     let (interval, timeout, retries) = (settings.snmp.interval, settings.snmp.timeout, settings.snmp.retries);
     Ok(Target { address: address.into(), credentials, auth: name.into(), labels, interval, timeout, retries })
+}
+
+/// What the configuration says of vendors' objects.
+#[derive(Clone, Debug)]
+pub(super) struct Vendors {
+    /// What is read of which devices.
+    pub(super) profiles: Arc<Profiles>,
+    /// Where MIB modules lie.
+    pub(super) folder: Option<PathBuf>,
+}
+
+/// The [`Vendors`] of the configuration. Without one, or where the usual one is broken and none was named, what is shipped.
+///
+/// # Errors
+/// Everything that is wrong with the file that was named.
+pub(super) fn vendors(path: Option<&Path>) -> Result<Vendors, String> {
+    let snmp = match config::load(path) {
+        Ok(loaded) => loaded.settings.snmp,
+        Err(errors) if path.is_some() => return Err(errors.to_string()),
+        Err(_) => config::SnmpSettings::default(),
+    };
+    Ok(Vendors { profiles: snmp.profiles, folder: snmp.mibs })
 }
 
 /// A device, and what proves to it who we are.

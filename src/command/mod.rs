@@ -7,6 +7,7 @@ pub mod discover;
 pub mod poll;
 pub mod record;
 pub mod run;
+pub mod silence;
 pub mod simulate;
 pub mod top;
 

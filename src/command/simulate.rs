@@ -13,7 +13,9 @@ use serde_json::json;
 use super::run::Signals;
 use super::{Format, complete};
 use crate::fabric::Secret;
-use crate::simulate::{AgentAddress, Agents, Fabric, Fleet, FleetPlan, Place, Plan, Simulation, Tree, read_recording};
+use crate::simulate::{
+    AgentAddress, Agents, Fabric, Fleet, FleetPlan, Place, Plan, Simulation, Tables, Tree, Vendor, read_recording,
+};
 
 /// Options of `selvedge simulate`.
 #[derive(ClapArgs, Debug)]
@@ -33,12 +35,18 @@ pub struct Args {
     /// The same seed gives the same traffic
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Whose switches they are: they have that vendor's own drop counters
+    #[arg(long, value_enum)]
+    vendor: Option<VendorName>,
     /// Serve every .snmprec file of this folder, or this one file, instead of a leaf-spine
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["spines", "leaves", "hosts", "load", "seed", "devices"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["spines", "leaves", "hosts", "load", "seed", "devices", "vendor"])]
     recordings: Option<PathBuf>,
+    /// Tables that switches have beside the usual ones; may be given several times
+    #[arg(long, value_enum, value_name = "TABLE", conflicts_with_all = ["recordings", "devices"])]
+    table: Vec<TableName>,
     /// Serve so many switches of equal build instead of a leaf-spine: steady traffic, no neighbours, next to no memory
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=10_000_000),
-          conflicts_with_all = ["spines", "leaves", "hosts", "load", "recordings", "traps"])]
+          conflicts_with_all = ["spines", "leaves", "hosts", "load", "recordings", "traps", "vendor"])]
     devices: Option<u32>,
     /// Ports of each of these switches
     #[arg(long, default_value_t = 48, value_parser = clap::value_parser!(u32).range(1..=4096), requires = "devices")]
@@ -61,6 +69,26 @@ pub struct Args {
     /// How the list of agents is printed
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+}
+
+/// A table that not every device has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum TableName {
+    /// The uplinks of each leaf are one aggregate
+    Aggregates,
+    /// Optics tell their light and temperature
+    Optics,
+    /// Spanning tree
+    SpanningTree,
+    /// CDP in place of LLDP
+    Cdp,
+}
+
+/// A [`Vendor`] on the command line.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum VendorName {
+    /// Arista: drops by queue and by access list.
+    Arista,
 }
 
 /// Serve until SIGINT or SIGTERM.
@@ -88,6 +116,13 @@ async fn serve(args: Args) -> Result<(), String> {
             hosts: args.hosts,
             load: f64::from(args.load) / 100.0,
             seed: args.seed,
+            tables: Tables {
+                aggregates: args.table.contains(&TableName::Aggregates),
+                optics: args.table.contains(&TableName::Optics),
+                spanning_tree: args.table.contains(&TableName::SpanningTree),
+                cdp: args.table.contains(&TableName::Cdp),
+            },
+            vendor: args.vendor.map(|VendorName::Arista| Vendor::Arista),
             ..Plan::default()
         };
         _simulation =

@@ -111,6 +111,11 @@ impl<'c> Context<'c> {
         self.keep(usize::MAX, problem);
     }
 
+    /// What came up in other files.
+    pub fn adopt(&self, problems: Vec<Problem>) {
+        problems.into_iter().for_each(|problem| self.keep(usize::MAX, problem));
+    }
+
     fn tell(&self, severity: Severity, at: &At, what: String, help: String) {
         if !self.broken_lines.borrow().contains(&self.source.place(at.span.start).0) {
             self.push(severity, at.span.clone(), at.key.clone(), what, help);

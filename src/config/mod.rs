@@ -3,19 +3,23 @@
 //! ```text
 //!  selvedge.toml --toml--> tables with spans --reader, sections--> Settings   (all errors, not the first)
 //!  secrets' files, environment --secret--^   ^--discovery-- targets/*.json <--fetch-- http://...
+//!                                            ^--profiles, mibs-- mibs/*
 //!  watch: compares the files with what was read, and reads all again
 //! ```
 //!
 //! Paths in a file are relative to the file's folder. Not here on purpose: `include`, templates and
 //! environment variables inside of texts; a secret is the only thing that comes from outside.
 
+mod alerts;
 mod context;
 mod discovery;
 mod exporter;
 mod fetch;
 mod glob;
 mod mask;
+pub mod mibs;
 mod problem;
+mod profiles;
 mod reader;
 mod receivers;
 mod secret;
@@ -44,11 +48,20 @@ pub use self::watch::{Files, Watch};
 use self::context::Context;
 use self::reader::Section;
 use self::watch::Stamp;
-use crate::alert::Route;
+use crate::alert::{self, Route};
 use crate::collect::{HostSettings, Target, TrapSettings};
 use crate::deliver::ReceiverSettings;
+use crate::mib::profile::Profiles;
 use crate::snmp::Credentials;
 use crate::{aggregate, detect, history, topology, web};
+
+/// A duration as the configuration has it: `30m`, `1h30m`, `3d`. Where it is none, half a sentence says why.
+///
+/// # Errors
+/// It is no duration.
+pub fn duration(text: &str) -> Result<Duration, &'static str> {
+    units::duration(text)
+}
 
 /// The file that is read where none is named, if it is there.
 pub const DEFAULT_FILE: &str = "selvedge.toml";
@@ -81,6 +94,8 @@ pub struct Settings {
     pub receivers: Vec<ReceiverSettings>,
     /// `[[route]]`
     pub routes: Vec<Route>,
+    /// `[alerts]`, `[[maintenance]]`, and the circuits of `[[interface]]` and `[[redundancy.group]]`
+    pub alerts: alert::Settings,
 }
 
 /// `[snmp]`: what targets have that do not say otherwise, and all credentials.
@@ -94,6 +109,10 @@ pub struct SnmpSettings {
     pub retries: u32,
     /// `[snmp.auth.NAME]` by name.
     pub auths: BTreeMap<String, Arc<Credentials>>,
+    /// What is read of which devices beside the standard tables.
+    pub profiles: Arc<Profiles>,
+    /// The operator's folder of profiles and MIB modules, where there is one.
+    pub mibs: Option<PathBuf>,
     /// `[[snmp.targets_from]]` with `http`: what keeps their copies fresh reads this.
     pub targets_over_http: Vec<TargetsUrl>,
 }
@@ -105,6 +124,8 @@ impl Default for SnmpSettings {
             timeout: Duration::from_secs(2),
             retries: 2,
             auths: BTreeMap::new(),
+            profiles: profiles::shipped(),
+            mibs: None,
             targets_over_http: Vec::new(),
         }
     }
@@ -249,9 +270,10 @@ fn resolve<'a>(context: &'a Context<'a>, table: &'a DeTable<'a>, last_good: &mut
     root.hint("routes", "each route is a table of its own: [[route]]");
     let history = sections::read_history(&mut root);
     let snmp = root.section("snmp", "write [snmp]");
-    let (snmp, targets) = snmp::read(snmp, &history.path, last_good);
+    let (snmp, targets) = snmp::read(snmp, context, &history.path, last_good);
     let (receivers, names) = receivers::read_receivers(&mut root);
     let routes = receivers::read_routes(&mut root, &names, &targets);
+    let mut alerts = alerts::read_alerts(&mut root);
     let settings = Settings {
         web: sections::read_web(&mut root),
         history,
@@ -259,11 +281,12 @@ fn resolve<'a>(context: &'a Context<'a>, table: &'a DeTable<'a>, last_good: &mut
         targets,
         traps: sections::read_traps(&mut root),
         host: sections::read_host(&mut root),
-        aggregate: sections::read_interfaces(&mut root),
+        aggregate: sections::read_interfaces(&mut root, &mut alerts),
         detect: sections::read_detect(&mut root),
-        topology: sections::read_topology(&mut root),
+        topology: sections::read_topology(&mut root, &mut alerts),
         receivers,
         routes,
+        alerts,
     };
     if names.is_empty() {
         context.warn_file(

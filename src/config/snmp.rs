@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::context::{At, Context, Found, quote};
 use super::reader::Section;
-use super::{SnmpSettings, discovery, exporter, secret, suggest, units};
+use super::{SnmpSettings, discovery, exporter, profiles, secret, suggest, units};
 use crate::collect::Target;
 use crate::fabric::{Labels, Secret};
 use crate::snmp::{AuthProtocol, Credentials, PrivProtocol, User};
@@ -163,11 +163,18 @@ impl Paces {
 /// The whole section; the default where there is none. `data` is the folder for what is kept.
 pub(super) fn read(
     section: Option<Section<'_>>,
+    context: &Context<'_>,
     data: &Path,
     last_good: &mut discovery::LastGood,
 ) -> (SnmpSettings, Vec<Target>) {
     let mut settings = SnmpSettings::default();
-    let Some(mut snmp) = section else { return (settings, Vec::new()) };
+    let Some(mut snmp) = section else {
+        (settings.profiles, settings.mibs) = profiles::read(context, None);
+        return (settings, Vec::new());
+    };
+    snmp.hint("profiles", "profiles and MIB modules lie in one folder: mibs = \"DIR\"");
+    let folder = snmp.name("mibs", "write the path of a folder, in quotes");
+    (settings.profiles, settings.mibs) = profiles::read(context, folder);
     snmp.hint("community", "communities stand in a section of their own: [snmp.auth.NAME]");
     snmp.hint("targets", "each target is a table of its own: [[snmp.target]]");
     let pace = Pace::read(&mut snmp);

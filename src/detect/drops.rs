@@ -1,5 +1,9 @@
-//! Packets lost, as a share of all packets, by class (draft-ietf-opsawg-discardmodel): discards are
-//! congestion, errors are corruption. Each is told at the interface that counts it.
+//! Packets lost, as a share of all packets, by class (draft-ietf-opsawg-discardmodel). Each is told at the
+//! interface that counts it.
+//!
+//! Where the device's own objects tell classes (`mib::profile`) they are believed: queue drops are congestion, what
+//! a rule dropped is policy. Where they do not, a discard is taken for congestion, less what is counted as policy
+//! or as without a route in the same direction. So no packet is told twice. Errors are corruption.
 //!
 //! One lost packet in a quiet interval makes a high share and means nothing: a run of lossy readings must have
 //! lost a few before it is told.
@@ -11,8 +15,8 @@ use crate::fabric::{
     Severity, Subject, Timestamp, Unknown, Verdict,
 };
 
-use super::phrase;
 use super::threshold::{Judgement, Live, Threshold, Thresholds, settle};
+use super::{SpreadOf, phrase};
 
 /// `[detect.drops]`
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +31,11 @@ pub struct Settings {
     pub corruption_warning: f64,
     /// ... and critical.
     pub corruption_critical: f64,
+    /// Share of packets dropped by rules from which it is a warning; it is never critical, for rules are somebody's
+    /// will.
+    pub policy_warning: f64,
+    /// Share of packets without a route or destination from which it is a warning.
+    pub no_route_warning: f64,
     /// A share below its threshold times this counts as over (0 to 1).
     pub clear_below: f64,
     /// Fewer lost packets per second than this are never told.
@@ -53,6 +62,8 @@ impl Default for Settings {
             congestion_critical: 1e-2,
             corruption_warning: 1e-5,
             corruption_critical: 1e-3,
+            policy_warning: 1e-2,
+            no_route_warning: 1e-2,
             clear_below: 0.5,
             minimum_pps: 0.1,
             minimum_in_discards_pps: 1.0,
@@ -65,11 +76,14 @@ impl Default for Settings {
 }
 
 /// What is looked at, in the order of the slots of [`Memory`].
-const LOSSES: [Loss; 4] = [
-    Loss { kind: FindingKind::DropsCongestion, direction: Direction::Out, counter: Counter::OutDiscards },
-    Loss { kind: FindingKind::DropsCongestion, direction: Direction::In, counter: Counter::InDiscards },
-    Loss { kind: FindingKind::DropsCorruption, direction: Direction::In, counter: Counter::InErrors },
-    Loss { kind: FindingKind::DropsCorruption, direction: Direction::Out, counter: Counter::OutErrors },
+const LOSSES: [Loss; 7] = [
+    Loss { kind: FindingKind::DropsCongestion, class: DropClass::Congestion, direction: Direction::Out },
+    Loss { kind: FindingKind::DropsCongestion, class: DropClass::Congestion, direction: Direction::In },
+    Loss { kind: FindingKind::DropsCorruption, class: DropClass::Corruption, direction: Direction::In },
+    Loss { kind: FindingKind::DropsCorruption, class: DropClass::Corruption, direction: Direction::Out },
+    Loss { kind: FindingKind::DropsPolicy, class: DropClass::Policy, direction: Direction::In },
+    Loss { kind: FindingKind::DropsPolicy, class: DropClass::Policy, direction: Direction::Out },
+    Loss { kind: FindingKind::DropsNoRoute, class: DropClass::NoRoute, direction: Direction::In },
 ];
 
 /// Rates that still contain a turn of the carrier: an agent's cache and a poll interval later they do not.
@@ -78,8 +92,39 @@ const TURN: Duration = Duration::from_secs(30);
 #[derive(Clone, Copy)]
 struct Loss {
     kind: FindingKind,
+    class: DropClass,
     direction: Direction,
-    counter: Counter,
+}
+
+impl Loss {
+    /// The counter that tells it at this interface, and what it says per second.
+    fn read(self, state: &InterfaceState) -> (Counter, Rate) {
+        let rates = &state.rates;
+        let own = Counter::drops(self.class, self.direction);
+        if let Some(own) = own.filter(|own| !matches!(rates[*own], Rate::Unknown(Unknown::Missing))) {
+            return (own, rates[own]);
+        }
+        let counter = match (self.class, self.direction) {
+            (DropClass::Corruption, Direction::In) => Counter::InErrors,
+            (DropClass::Corruption, Direction::Out) => Counter::OutErrors,
+            (DropClass::Congestion, Direction::In) => Counter::InDiscards,
+            (DropClass::Congestion, Direction::Out) => Counter::OutDiscards,
+            _ => return (own.unwrap_or(Counter::InDiscards), Rate::Unknown(Unknown::Missing)),
+        };
+        let mut rate = rates[counter];
+        if self.class == DropClass::Congestion {
+            let others = Counter::DROPS.into_iter().filter(|(_, _, way)| *way == self.direction);
+            let others: f64 = others.filter_map(|(other, ..)| rates[other].known()).sum();
+            rate = rate.map(|pps| (pps - others).max(0.0));
+        }
+        (counter, rate)
+    }
+
+    /// Never worth waking up for: rules are somebody's will, and a discard on the way in may be traffic that was not for
+    /// this port.
+    fn is_mild(self, counter: Counter) -> bool {
+        matches!(self.class, DropClass::Policy | DropClass::NoRoute) || counter == Counter::InDiscards
+    }
 }
 
 /// A run of readings that lose packets.
@@ -152,13 +197,14 @@ pub(super) struct Look<'a> {
     pub(super) state: &'a InterfaceState,
     /// The link in it, for its name.
     pub(super) link: Option<&'a LinkState>,
+    pub(super) spread: &'a SpreadOf<'a>,
 }
 
 /// Judge all losses of an interface.
 pub(super) fn look(at: Look<'_>, memory: &mut Memory, mut say: impl FnMut(FindingKey, Verdict)) {
     let state = at.state;
     for (loss, slot) in LOSSES.iter().zip(&mut memory.0) {
-        let rate = state.rates[loss.counter];
+        let (_, rate) = loss.read(state);
         // The calm path: nothing is lost and nothing was.
         if slot.is_none() && rate.known().is_none_or(|pps| pps == 0.0) {
             continue;
@@ -184,7 +230,7 @@ fn key(state: &InterfaceState, loss: Loss) -> FindingKey {
 
 /// A port counts what it is given while it has no carrier as discarded, and frames that are cut short as damaged: the link
 /// that is down is told, and it explains them.
-fn is_turning(state: &InterfaceState, now: Timestamp) -> bool {
+pub(super) fn is_turning(state: &InterfaceState, now: Timestamp) -> bool {
     state.oper_status.is_down() || state.oper_changed_at.is_some_and(|changed| now.since(changed) < TURN)
 }
 
@@ -195,11 +241,12 @@ fn judge(at: Look<'_>, loss: Loss, run: &mut Run) -> Judgement {
         (run.lost, run.counted_at) = (0.0, None);
         return unknown(run, Unknown::Discontinuity);
     }
-    let pps = match state.rates[loss.counter] {
+    let (counter, rate) = loss.read(state);
+    let pps = match rate {
         Rate::Known(pps) => pps,
         Rate::Unknown(why) => return unknown(run, why),
     };
-    let minimum = match loss.counter {
+    let minimum = match counter {
         Counter::InDiscards => settings.minimum_in_discards_pps.max(settings.minimum_pps),
         _ => settings.minimum_pps,
     };
@@ -207,13 +254,12 @@ fn judge(at: Look<'_>, loss: Loss, run: &mut Run) -> Judgement {
         _ if pps < minimum => None,
         Rate::Known(all) => {
             let share = if all > 0.0 { pps / all } else { 0.0 };
-            thresholds(settings, loss.kind).level(share, run.live.map(|live| live.severity))
+            thresholds(settings, loss.class).level(share, run.live.map(|live| live.severity))
         }
         Rate::Unknown(Unknown::Missing) => (pps >= settings.warning_pps_without_packets).then_some(Severity::Warning),
         Rate::Unknown(why) => return unknown(run, why),
     };
-    // Discards in may be traffic that was not for this port: worth a look, never worth waking up for.
-    let level = if loss.counter == Counter::InDiscards { level.min(Some(Severity::Warning)) } else { level };
+    let level = if loss.is_mild(counter) { level.min(Some(Severity::Warning)) } else { level };
     if level.is_none() {
         run.lost = 0.0;
         run.counted_at = None;
@@ -232,18 +278,21 @@ fn judge(at: Look<'_>, loss: Loss, run: &mut Run) -> Judgement {
     settle(now, level, &mut run.live)
 }
 
-fn thresholds(settings: &Settings, kind: FindingKind) -> Thresholds {
+fn thresholds(settings: &Settings, class: DropClass) -> Thresholds {
     let threshold = |from: f64| Threshold { from, until: from * settings.clear_below };
-    let (warning, critical) = match kind {
-        FindingKind::DropsCongestion => (settings.congestion_warning, settings.congestion_critical),
-        _ => (settings.corruption_warning, settings.corruption_critical),
+    let (warning, critical) = match class {
+        DropClass::Congestion | DropClass::Host => (settings.congestion_warning, settings.congestion_critical),
+        DropClass::Corruption => (settings.corruption_warning, settings.corruption_critical),
+        DropClass::Policy => (settings.policy_warning, f64::INFINITY),
+        DropClass::NoRoute => (settings.no_route_warning, f64::INFINITY),
     };
     Thresholds { warning: threshold(warning), critical: threshold(critical) }
 }
 
 fn finding(at: Look<'_>, loss: Loss, live: Live, run: &Run) -> Finding {
-    let Look { settings, now, state, link } = at;
-    let pps = state.rates[loss.counter].known().unwrap_or(0.0);
+    let Look { settings, now, state, link, spread } = at;
+    let (counter, rate) = loss.read(state);
+    let pps = rate.known().unwrap_or(0.0);
     let (all, unicast_only) = packets(state, loss.direction, pps);
     let share = match all {
         Rate::Known(all) if all > 0.0 => format!(
@@ -261,7 +310,7 @@ fn finding(at: Look<'_>, loss: Loss, live: Live, run: &Run) -> Finding {
     });
     let id = &state.id;
     let lost = phrase::packets(pps);
-    let class = if loss.kind == FindingKind::DropsCongestion { DropClass::Congestion } else { DropClass::Corruption };
+    let class = loss.class;
     let towards = far.map(|far| format!(" to {far}")).unwrap_or_default();
     let from = far.map(|far| format!(" from {far}")).unwrap_or_default();
     let (what, cause, action) = match (class, loss.direction) {
@@ -269,12 +318,34 @@ fn finding(at: Look<'_>, loss: Loss, live: Live, run: &Run) -> Finding {
             format!("discards {lost} on the way out{towards}"),
             match state.utilization_out {
                 Rate::Known(used) if used < 0.8 => format!(
-                    "Its output queue overflows at {} utilisation: bursts shorter than a poll, or a shaper or queue smaller than the port.",
-                    phrase::percent(used)
+                    "Its output queue overflows at {} utilisation{}: bursts shorter than a poll, or a shaper or queue smaller than the port.",
+                    phrase::percent(used),
+                    match spread(id).and_then(|spread| spread.sent.hour) {
+                        Some(hour) => format!(" ({})", phrase::spread(&hour)),
+                        None => String::new(),
+                    }
                 ),
                 _ => "More packets want out than the port can send; its queue is full.".to_owned(),
             },
             "Look at bursts and queue settings, spread the load, or add capacity.",
+        ),
+        (DropClass::Congestion, _) if counter != Counter::InDiscards => (
+            format!("has no buffer for {lost} of what it receives{from}"),
+            "Its ingress buffers or queues overflow: more comes in than the device can take or pass on.".to_owned(),
+            "Look at the device's buffers and at the ports that this traffic leaves by.",
+        ),
+        (DropClass::Policy, direction) => (
+            match direction {
+                Direction::In => format!("drops {lost} of what it receives{from} by a rule"),
+                Direction::Out => format!("drops {lost} on the way out{towards} by a rule"),
+            },
+            "A filter, an access list or a rate limit of this port drops them.".to_owned(),
+            "Look at the access lists and policers of this port; where they are meant to drop this much, raise [detect.drops] policy_warning.",
+        ),
+        (DropClass::NoRoute, _) => (
+            format!("receives {lost}{from} that it has no route for"),
+            "The device knows no route or no neighbour for their destination.".to_owned(),
+            "Look at its routing table, and at who sends them this way.",
         ),
         (DropClass::Congestion, _) => (
             format!("discards {lost} of what it receives{from}"),
@@ -298,6 +369,15 @@ fn finding(at: Look<'_>, loss: Loss, live: Live, run: &Run) -> Finding {
         let pps = state.rates[counter].known().filter(|pps| *pps > 0.0)?;
         Some(format!("; {} {}/s", counter.as_str(), pps.round().max(1.0)))
     });
+    // What the port discards beyond its classes has another reason, or the device counts it elsewhere.
+    let beside = match (counter.as_drops(), loss.direction) {
+        (None, _) => String::new(),
+        (_, direction) => {
+            let all = if direction == Direction::In { Counter::InDiscards } else { Counter::OutDiscards };
+            let told = |pps| format!("; {} beside it {}", all.as_str(), phrase::packets(pps));
+            state.rates[all].known().filter(|pps| *pps > 0.0).map(told).unwrap_or_default()
+        }
+    };
     Finding {
         key: key(state, loss),
         severity: live.severity,
@@ -306,8 +386,8 @@ fn finding(at: Look<'_>, loss: Loss, live: Live, run: &Run) -> Finding {
             summary: format!("{id}{} {what}", phrase::alias(&state.info)),
             cause,
             evidence: format!(
-                "{} {lost} by the last two polls: {share}; at least {:.0} lost {}{}.",
-                loss.counter.as_str(),
+                "{} {lost} by the last two polls: {share}; at least {:.0} lost {}{}{beside}.",
+                counter.as_str(),
                 run.lost,
                 phrase::since(live.since, now),
                 parts.collect::<String>(),

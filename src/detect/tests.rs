@@ -7,8 +7,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::fabric::{
-    AdminStatus, ChassisId, Counter, Counters, DeviceHealth, DeviceIdentity, Finding, InterfaceInfo, Neighbor,
-    OperStatus, PortId, Rate, Rates, Severity, Unknown, UnreachableReason, Uptime,
+    AdminStatus, ChassisId, Counter, Counters, DeviceHealth, DeviceIdentity, DropClass, Finding, InterfaceInfo,
+    Neighbor, OperStatus, Percentiles, PortId, Rate, Rates, Severity, Unknown, UnreachableReason, Uptime,
 };
 use crate::topology::{self, Topology, View};
 
@@ -24,6 +24,7 @@ struct World {
     detectors: Detectors,
     interfaces: BTreeMap<InterfaceId, InterfaceState>,
     devices: BTreeMap<DeviceId, DeviceState>,
+    spreads: BTreeMap<InterfaceId, UtilizationSpread>,
 }
 
 const CABLES: [(&str, &str); 4] = [("leaf1", "spine1"), ("leaf1", "spine2"), ("leaf2", "spine1"), ("leaf2", "spine2")];
@@ -36,6 +37,9 @@ fn interface(device: &str, name: &str) -> InterfaceState {
             Counter::InOctets | Counter::OutOctets => GBPS / 8.0,
             _ => 0.0,
         });
+        if counter.is_drops() {
+            rates[counter] = Rate::Unknown(Unknown::Missing);
+        }
     }
     InterfaceState {
         id: InterfaceId::new(device, name),
@@ -78,6 +82,7 @@ impl World {
             detectors: Detectors::new(Settings::default()),
             interfaces: BTreeMap::new(),
             devices: BTreeMap::new(),
+            spreads: BTreeMap::new(),
         };
         for (n, device) in ["leaf1", "leaf2", "spine1", "spine2"].into_iter().enumerate() {
             let far: Vec<&str> = CABLES
@@ -187,7 +192,9 @@ impl World {
                 continue;
             }
             let report = topology.link_at(&state.id).and_then(|link| topology.link_report(now, &link.id, view));
-            said.extend(detectors.interface(now, state, report.as_ref().map(|report| &report.state)));
+            let spreads = &self.spreads;
+            let link = report.as_ref().map(|report| &report.state);
+            said.extend(detectors.interface(now, state, link, &|id| spreads.get(id).copied()));
             let Some(report) = report else { continue };
             said.extend(detectors.link(now, &report));
             if detectors.concerns_groups(&report.state) {
@@ -395,6 +402,52 @@ fn saturation_is_told_once_per_cable_and_direction_at_the_sender() {
 }
 
 #[test]
+fn bursts_and_sustained_load_are_told_apart() {
+    let mut world = World::new();
+    let hour = |p50, p99, max| Percentiles { p50, p99, max, ..Percentiles::default() };
+    let sender = InterfaceId::new("leaf1", "spine1");
+    let mut spread = UtilizationSpread::default();
+    spread.sent.hour = Some(hour(0.12, 0.97, 0.99));
+    world.spreads.insert(sender.clone(), spread);
+    let key = "Saturation leaf1:spine1 out";
+
+    // 12 of 200,000 packets: too small a share to be told as loss, too many for chance.
+    world.out("leaf1", "spine1", 2.0);
+    world.port("leaf1", "spine1").rates[Counter::OutUcastPkts] = Rate::Known(200_000.0);
+    world.port("leaf1", "spine1").rates[Counter::OutDiscards] = Rate::Known(12.0);
+    let (found, _) = world.found();
+    assert_eq!(names(&found), [key]);
+    let said = &found[key].evidence;
+    assert_eq!(found[key].severity, Severity::Warning);
+    assert_eq!(
+        said.summary,
+        "leaf1:spine1 discards 12.0 packets/s in bursts to spine1:leaf1, at a mean of 20.0 % of 10 Gbit/s"
+    );
+    assert!(said.cause.starts_with("Bursts: its queue overflows (12.0 packets/s discarded) at a mean of 20.0 %"));
+    assert!(said.evidence.contains("in the last hour p50 12.0 %, p99 97.0 %, at most 99.0 %"), "{}", said.evidence);
+
+    // The mean grows: the same alert, sustained now; a peak as long as most of the hour was calm.
+    world.out("leaf1", "spine1", 9.7);
+    let (found, _) = world.found();
+    assert_eq!((names(&found), found[key].severity), (vec![key], Severity::Critical));
+    assert!(found[key].evidence.cause.starts_with("More traffic than the port can carry, all the time"));
+    world.port("leaf1", "spine1").rates[Counter::OutDiscards] = Rate::Known(0.0);
+    assert!(world.found().0[key].evidence.cause.starts_with("A peak: "));
+    spread.sent.hour = Some(hour(0.96, 0.97, 0.99));
+    world.spreads.insert(sender, spread);
+    assert!(world.found().0[key].evidence.cause.starts_with("The traffic has grown"));
+
+    // Both are over: so is the alert.
+    world.out("leaf1", "spine1", 2.0);
+    assert_eq!(world.found(), (BTreeMap::new(), vec![key.to_owned()]));
+    // A share that is told as loss is told once, and names the bursts.
+    world.port("leaf1", "spine1").rates[Counter::OutDiscards] = Rate::Known(120.0);
+    let (found, _) = world.found();
+    assert_eq!(names(&found), ["DropsCongestion leaf1:spine1 out"]);
+    assert!(found["DropsCongestion leaf1:spine1 out"].evidence.cause.contains("p99 97.0 %"));
+}
+
+#[test]
 fn the_slower_end_is_the_capacity() {
     let mut world = World::new();
     world.port("spine1", "leaf1").speed_bps = Some(1_000_000_000);
@@ -477,6 +530,50 @@ fn a_few_lost_packets_are_noise_until_they_go_on() {
     let finding = &found["DropsCorruption spine2:leaf1 in"];
     assert!(finding.evidence.evidence.contains("their share is unknown, for the packet counts are (missing)"));
     assert_eq!(finding.severity, Severity::Warning);
+}
+
+#[test]
+fn classes_are_believed_where_a_device_has_them_and_no_packet_is_told_twice() {
+    let mut world = World::new();
+    let port = world.port("leaf1", "spine1");
+    // All that it discards on the way in is a rule's doing, and its queues drop nothing.
+    port.rates[Counter::InDiscards] = Rate::Known(3_000.0);
+    port.rates[Counter::DropsPolicyIn] = Rate::Known(3_000.0);
+    port.rates[Counter::OutDiscards] = Rate::Known(5_000.0);
+    port.rates[Counter::DropsCongestionOut] = Rate::Known(0.0);
+    let (found, _) = world.found();
+    assert_eq!(names(&found), ["DropsPolicy leaf1:spine1 in"]);
+    let policy = &found["DropsPolicy leaf1:spine1 in"];
+    assert_eq!((policy.severity, policy.class), (Severity::Warning, Some(DropClass::Policy)));
+    assert_eq!(policy.key.direction, Some(Direction::In));
+    let evidence = &policy.evidence.evidence;
+    assert!(evidence.starts_with("dropsPolicyIn 3.00 k packets/s by the last two polls"), "{evidence}");
+    assert!(evidence.contains("; ifInDiscards beside it 3.00 k packets/s"), "{evidence}");
+
+    // Queues that drop are congestion, however the port counts them beside.
+    let port = world.port("leaf1", "spine1");
+    port.rates[Counter::DropsPolicyIn] = Rate::Known(0.0);
+    port.rates[Counter::InDiscards] = Rate::Known(0.0);
+    port.rates[Counter::DropsCongestionOut] = Rate::Known(2_000.0);
+    let (found, _) = world.found();
+    assert_eq!(names(&found), ["DropsCongestion leaf1:spine1 out"]);
+    let congestion = &found["DropsCongestion leaf1:spine1 out"];
+    assert_eq!((congestion.severity, congestion.key.direction), (Severity::Critical, Some(Direction::Out)));
+    assert!(congestion.evidence.evidence.starts_with("dropsCongestionOut 2.00 k"), "{}", congestion.evidence.evidence);
+
+    // Queues that are not known for once end nothing.
+    world.port("leaf1", "spine1").rates[Counter::DropsCongestionOut] = Rate::Unknown(Unknown::FirstSample);
+    let (found, over) = world.found();
+    assert!(found.is_empty() && over.is_empty(), "{:?} {over:?}", names(&found));
+
+    // A part of the discards has a class that is not congestion: only the rest is taken for congestion.
+    let port = world.port("leaf2", "spine1");
+    port.rates[Counter::InDiscards] = Rate::Known(3_000.0);
+    port.rates[Counter::DropsNoRouteIn] = Rate::Known(2_000.0);
+    let (found, _) = world.found();
+    assert!(found.contains_key("DropsNoRoute leaf2:spine1 in"), "{:?}", names(&found));
+    let rest = &found["DropsCongestion leaf2:spine1 in"];
+    assert!(rest.evidence.evidence.starts_with("ifInDiscards 1.00 k"), "{}", rest.evidence.evidence);
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Direction;
+
 /// What kind of loss a counter stands for, after draft-ietf-opsawg-discardmodel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -33,7 +35,8 @@ impl DropClass {
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $variant:ident = $name:literal,)*) => {
-        /// One counter of an interface, named as in IF-MIB (RFC 2863) or EtherLike-MIB (RFC 3635).
+        /// One counter of an interface, named as in IF-MIB (RFC 2863) or EtherLike-MIB (RFC 3635); `drops...` are
+        /// those that only vendors' own objects tell.
         ///
         /// Where a device has a 64-bit form the name is that of the 64-bit object; which of the two
         /// was read is told by [`CounterWidth`].
@@ -94,9 +97,45 @@ counters! {
     InternalMacTransmitErrors = "dot3StatsInternalMacTransmitErrors",
     /// Late collisions: a duplex mismatch.
     LateCollisions = "dot3StatsLateCollisions",
+    /// Received packets dropped for want of a buffer, by a vendor's own objects (see `mib::profile`).
+    DropsCongestionIn = "dropsCongestionIn",
+    /// Packets on their way out dropped for want of a buffer: tail drops and early drops of all queues.
+    DropsCongestionOut = "dropsCongestionOut",
+    /// Received packets that a rule dropped: a filter, a policer.
+    DropsPolicyIn = "dropsPolicyIn",
+    /// Packets on their way out that a rule dropped.
+    DropsPolicyOut = "dropsPolicyOut",
+    /// Received packets for which there was no route or no destination.
+    DropsNoRouteIn = "dropsNoRouteIn",
 }
 
 impl Counter {
+    /// The drops that a vendor counts by class, with their class and direction. There is a slot for each class and
+    /// direction that an interface can count; corruption is what the standard error counters count, and host drops
+    /// are not counted by an interface.
+    pub const DROPS: [(Self, DropClass, Direction); 5] = [
+        (Self::DropsCongestionIn, DropClass::Congestion, Direction::In),
+        (Self::DropsCongestionOut, DropClass::Congestion, Direction::Out),
+        (Self::DropsPolicyIn, DropClass::Policy, Direction::In),
+        (Self::DropsPolicyOut, DropClass::Policy, Direction::Out),
+        (Self::DropsNoRouteIn, DropClass::NoRoute, Direction::In),
+    ];
+
+    /// The counter of a class of drops in a direction, where there is one.
+    pub fn drops(class: DropClass, direction: Direction) -> Option<Self> {
+        Self::DROPS.into_iter().find(|(_, own, way)| (*own, *way) == (class, direction)).map(|(counter, ..)| counter)
+    }
+
+    /// Counts drops of one class: a vendor's own object, with a life of its own beside the interface's counters.
+    pub const fn is_drops(self) -> bool {
+        self.slot() >= Self::DropsCongestionIn.slot()
+    }
+
+    /// What kind of drops it counts and in which direction, if it does.
+    pub fn as_drops(self) -> Option<(DropClass, Direction)> {
+        Self::DROPS.into_iter().find(|(counter, ..)| *counter == self).map(|(_, class, direction)| (class, direction))
+    }
+
     /// How many there are.
     pub const COUNT: usize = Self::ALL.len();
 

@@ -45,6 +45,8 @@ kinds! {
     DropsCorruption,
     /// Packets lost to a rule.
     DropsPolicy,
+    /// Packets lost for want of a route or a destination.
+    DropsNoRoute,
     /// Packets lost inside a host.
     DropsHost,
     /// Short bursts at line rate under a calm average.

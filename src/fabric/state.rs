@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AdminStatus, Counter, Counters, DeviceId, DeviceIdentity, GroupKind, InterfaceId, InterfaceInfo, LinkEnd, LinkId,
-    OperStatus, Rate, Timestamp, UnreachableReason, Uptime,
+    AdminStatus, Counter, Counters, DeviceId, DeviceIdentity, Direction, GroupKind, InterfaceId, InterfaceInfo,
+    LinkEnd, LinkId, LinkLoss, OperStatus, Rate, SensorState, Timestamp, UnreachableReason, Uptime,
 };
 
 /// The rate of every counter of an interface, per second.
@@ -16,6 +16,24 @@ pub struct Rates([Rate; Counter::COUNT]);
 impl Default for Rates {
     fn default() -> Self {
         Self([Rate::default(); Counter::COUNT])
+    }
+}
+
+impl Rates {
+    /// Packets dropped in a direction, damage apart: what the interface counts as discarded, or, where that is more, what its
+    /// vendor counts by class. Devices differ in whether the one holds the other, so the two are never added.
+    pub fn discards(&self, direction: Direction) -> Rate {
+        let all = self[match direction {
+            Direction::In => Counter::InDiscards,
+            Direction::Out => Counter::OutDiscards,
+        }];
+        let of_class = Counter::DROPS.into_iter().filter(|(.., way)| *way == direction);
+        let known = of_class.filter_map(|(counter, ..)| self[counter].known());
+        match (all, known.reduce(|sum, pps| sum + pps)) {
+            (Rate::Known(all), Some(by_class)) => Rate::Known(all.max(by_class)),
+            (Rate::Unknown(_), Some(by_class)) => Rate::Known(by_class),
+            (all, None) => all,
+        }
     }
 }
 
@@ -40,6 +58,8 @@ pub enum SpeedSource {
     Stated,
     /// The operator, in `[[interface]]`.
     Declared,
+    /// The ports of an aggregate that carry their share, together.
+    Members,
     /// Nobody: it is Ethernet, up, and taken for `[interfaces] default_speed`.
     Assumed,
 }
@@ -161,6 +181,8 @@ pub struct LinkState {
     pub heard_at: Option<Timestamp>,
     /// The redundancy groups it belongs to, by name.
     pub groups: Vec<Arc<str>>,
+    /// Spanning tree blocks it at one end: it carries nothing, and stands by.
+    pub stands_by: bool,
 }
 
 /// A redundancy group as now known.
@@ -178,6 +200,8 @@ pub struct GroupState {
     pub working: Vec<LinkId>,
     /// Those of which we cannot say.
     pub unknown: Vec<LinkId>,
+    /// Why those that do not work do not, where more is known than that they are down.
+    pub reasons: Vec<(LinkId, Arc<str>)>,
 }
 
 /// Everything that is known, at one moment. Readers share it and keep it as long as they like.
@@ -193,4 +217,8 @@ pub struct Snapshot {
     pub links: Vec<LinkState>,
     /// Sorted by name.
     pub groups: Vec<GroupState>,
+    /// Sorted by interface.
+    pub sensors: Vec<SensorState>,
+    /// Frames that vanish between the two ends of links, where both are watched; sorted by link.
+    pub losses: Vec<LinkLoss>,
 }

@@ -39,6 +39,11 @@ pub(super) const fn column(counter: Counter) -> u8 {
         Counter::InternalMacReceiveErrors => 17,
         Counter::InternalMacTransmitErrors => 18,
         Counter::LateCollisions => 19,
+        Counter::DropsCongestionIn => 20,
+        Counter::DropsCongestionOut => 21,
+        Counter::DropsPolicyIn => 22,
+        Counter::DropsPolicyOut => 23,
+        Counter::DropsNoRouteIn => 24,
     }
 }
 

@@ -30,3 +30,14 @@ pub const COUNTERS: [CounterObject; 7] = [
     ),
     object(Counter::SymbolErrors, "dot3StatsSymbolErrors", &[1, 3, 6, 1, 2, 1, 10, 7, 2, 1, 18]),
 ];
+
+/// Their columns.
+pub const COLUMNS: [Column; COUNTERS.len()] = {
+    let mut columns = [COUNTERS[0].column; COUNTERS.len()];
+    let mut at = 0;
+    while at < COUNTERS.len() {
+        columns[at] = COUNTERS[at].column;
+        at += 1;
+    }
+    columns
+};

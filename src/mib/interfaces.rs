@@ -129,6 +129,23 @@ pub const LOSSES: [CounterObject; 5] = [
     loss(Counter::OutErrors, "ifOutErrors", &[1, 3, 6, 1, 2, 1, 2, 2, 1, 20]),
 ];
 
+/// All counters of the MIB that are read somewhere.
+pub const COUNTERS: [Column; 2 * PAIRS.len() + LOSSES.len()] = {
+    let mut columns = [IF_NAME; 2 * PAIRS.len() + LOSSES.len()];
+    let mut at = 0;
+    while at < PAIRS.len() {
+        columns[2 * at] = PAIRS[at].wide;
+        columns[2 * at + 1] = PAIRS[at].narrow;
+        at += 1;
+    }
+    let mut at = 0;
+    while at < LOSSES.len() {
+        columns[2 * PAIRS.len() + at] = LOSSES[at].column;
+        at += 1;
+    }
+    columns
+};
+
 /// The columns that an inventory reads to say what an interface is; after them it reads both objects of
 /// every pair, to see which of the two can be believed.
 pub const INVENTORY: [Column; 7] = [IF_DESCR, IF_TYPE, IF_SPEED, IF_PHYS_ADDRESS, IF_NAME, IF_HIGH_SPEED, IF_ALIAS];

@@ -26,6 +26,8 @@ pub enum Unusable {
     Contradicted,
     /// The walk ended before this value was reached.
     Truncated,
+    /// A sum over other queues than the last time: what came or went is no count of packets.
+    Changed,
 }
 
 impl Unusable {
@@ -38,6 +40,7 @@ impl Unusable {
             Self::AllOnes => "all ones",
             Self::Contradicted => "contradicted by octets",
             Self::Truncated => "truncated",
+            Self::Changed => "changed",
         }
     }
 }

@@ -3,8 +3,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use crossbeam::channel::{self, Sender};
 use serde_json::{Value, json};
 
+use super::core::Command;
 use super::views::Views;
 use crate::aggregate::SampleSender;
 use crate::collect::clock;
@@ -15,7 +17,7 @@ use crate::deliver::{self, Deliverer};
 use crate::fabric::{DeviceHealth, Snapshot, Timestamp};
 use crate::history::{History, State};
 use crate::telemetry::{Kind, Registry, process};
-use crate::web::{Probe, WebState};
+use crate::web::{Edit, Probe, WebState};
 
 /// The core goes round ten times a second; silent for this long it hangs.
 const CORE_SILENT: Duration = Duration::from_secs(5);
@@ -32,6 +34,7 @@ pub(super) struct Status {
     pub history: Option<History>,
     pub deliverer: Arc<Deliverer>,
     pub queue: SampleSender,
+    pub commands: Sender<Command>,
     pub started_at: Timestamp,
 }
 
@@ -42,6 +45,9 @@ impl Status {
         let shared = Mutex::new((Timestamp::default(), Arc::new(Snapshot::default())));
         let views = Arc::clone(&self.views);
         let alerts = Arc::clone(&self.views);
+        let (table, rates) = (self.views.table().clone(), self.views.table().clone());
+        let mutes = Arc::clone(&self.views);
+        let (commands, deliverer) = (self.commands.clone(), Arc::clone(&self.deliverer));
         let history = self.history.clone();
         let (asked, healthy, ready) = (self.clone(), self.clone(), self);
         WebState {
@@ -53,7 +59,23 @@ impl Status {
                 }
                 Arc::clone(&shared.1)
             }),
+            spread: Arc::new(move |id| table.spread(id, clock::now())),
+            basis: Arc::new(move |id| rates.basis(id)),
             alerts: Arc::new(move || alerts.alerts()),
+            mutes: Arc::new(move || mutes.mutes()),
+            edit: Arc::new(move |edit| {
+                let (answer, done) = channel::bounded(1);
+                let command = match edit {
+                    Edit::Silence(silence) => Command::Silence(Box::new(silence), answer),
+                    Edit::End(id) => Command::EndSilence(id, answer),
+                };
+                let stopping = || "Selvedge is stopping".to_owned();
+                commands.send(command).map_err(|_| stopping())?;
+                let silence = done.recv_timeout(CORE_SILENT).map_err(|_| stopping())??;
+                // What is said to hold holds after a kill too.
+                deliverer.settle();
+                Ok(silence)
+            }),
             history,
             status: Arc::new(move || asked.json()),
             telemetry: Arc::new(move || registry.render()),
@@ -76,6 +98,8 @@ impl Status {
                     "acknowledged": receiver.acknowledged(),
                     "failed_attempts": receiver.failed_attempts(),
                     "refused": receiver.refused(),
+                    "held": receiver.held(),
+                    "evicted": receiver.evicted(),
                     "failure": receiver.failure(),
                 })
             })
@@ -255,6 +279,20 @@ impl Status {
             Kind::Counter,
             "Notifications that a receiver refused for good.",
             |r| r.refused(),
+        );
+        per_receiver(
+            registry,
+            "selvedge_notifications_held_total",
+            Kind::Counter,
+            "Notifications that had to wait for the receiver's rate limit.",
+            |r| r.held(),
+        );
+        per_receiver(
+            registry,
+            "selvedge_notifications_evicted_total",
+            Kind::Counter,
+            "Notifications thrown away because too many waited, the oldest that are over first.",
+            |r| r.evicted(),
         );
         let deliverer = Arc::clone(&self.deliverer);
         registry.provide(

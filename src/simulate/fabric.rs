@@ -36,11 +36,45 @@ pub struct Plan {
     pub load: f64,
     /// The same seed gives the same traffic.
     pub seed: u64,
+    /// What switches tell beside the usual tables.
+    pub tables: Tables,
+    /// Whose switches they are: whose own objects they answer beside the standard ones.
+    pub vendor: Option<Vendor>,
+}
+
+/// Tables that not every device has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tables {
+    /// The uplinks of a leaf are the ports of one aggregate (its spines are a pair that looks like one); the row of a port that
+    /// dies is taken away.
+    pub aggregates: bool,
+    /// Optics have sensors.
+    pub optics: bool,
+    /// Spanning tree has something to say of every port.
+    pub spanning_tree: bool,
+    /// Switches speak CDP and not LLDP.
+    pub cdp: bool,
+}
+
+/// A vendor whose own drop counters the simulated switches have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Vendor {
+    /// ARISTA-QUEUE-MIB and ARISTA-IF-MIB: drops by queue, and by access list.
+    Arista,
 }
 
 impl Default for Plan {
     fn default() -> Self {
-        Self { spines: 2, leaves: 4, hosts: 4, speed_bps: 10_000_000_000, load: 0.3, seed: 1 }
+        Self {
+            spines: 2,
+            leaves: 4,
+            hosts: 4,
+            speed_bps: 10_000_000_000,
+            load: 0.3,
+            seed: 1,
+            tables: Tables::default(),
+            vendor: None,
+        }
     }
 }
 
@@ -95,6 +129,8 @@ pub struct Fabric {
     lost: BTreeMap<usize, f64>,
     /// Share of frames that a port drops although the mean fits, by (node, port): bursts.
     bursts: BTreeMap<(usize, usize), f64>,
+    /// Share of what a port receives that a rule drops, by (node, port).
+    denied: BTreeMap<(usize, usize), f64>,
     clock: Arc<AtomicU64>,
     elapsed: Duration,
     rng: SmallRng,
@@ -160,11 +196,17 @@ impl Fabric {
             corrupt: BTreeMap::new(),
             lost: BTreeMap::new(),
             bursts: BTreeMap::new(),
+            denied: BTreeMap::new(),
             clock: Arc::default(),
             elapsed: Duration::ZERO,
             rng,
             remainders: BTreeMap::new(),
         }
+    }
+
+    /// Whose switches they are.
+    pub fn vendor(&self) -> Option<Vendor> {
+        self.plan.vendor
     }
 
     /// All nodes: spines, leaves, then hosts.
@@ -225,6 +267,47 @@ impl Fabric {
             let Cable { a, b } = self.cables[cable];
             let end = if self.nodes[a.0].name == node { a } else { b };
             self.bursts.insert(end, share);
+        }
+    }
+
+    /// What was built.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    fn port_between(&self, node: &str, peer: &str) -> Option<&Arc<Port>> {
+        let Cable { a, b } = self.cables[self.cable(node, peer)?];
+        let (node, port) = if self.nodes[a.0].name == node { a } else { b };
+        self.nodes[node].ports.get(port)
+    }
+
+    /// The port of `node` towards `peer` leaves its aggregate, or is in it again.
+    pub fn aggregate(&mut self, node: &str, peer: &str, aggregated: bool) {
+        if let Some(port) = self.port_between(node, peer) {
+            port.set_aggregated(aggregated);
+        }
+    }
+
+    /// From now on so much light reaches the optic of `node` towards `peer`.
+    pub fn light(&mut self, node: &str, peer: &str, dbm: f64) {
+        if let Some(port) = self.port_between(node, peer) {
+            port.set_light(dbm);
+        }
+    }
+
+    /// From now on spanning tree blocks the port of `node` towards `peer`, or does not.
+    pub fn block(&mut self, node: &str, peer: &str, blocked: bool) {
+        if let Some(port) = self.port_between(node, peer) {
+            port.set_blocked(blocked);
+        }
+    }
+
+    /// From now on a rule of `node` drops this share of what it receives from `peer`; zero ends it.
+    pub fn deny(&mut self, node: &str, peer: &str, share: f64) {
+        if let Some(cable) = self.cable(node, peer) {
+            let Cable { a, b } = self.cables[cable];
+            let end = if self.nodes[a.0].name == node { a } else { b };
+            self.denied.insert(end, share);
         }
     }
 
@@ -313,7 +396,12 @@ impl Fabric {
         let offered = offered_bps * seconds / 8.0 / FRAME_OCTETS;
         let sent = sent_bps * seconds / 8.0 / FRAME_OCTETS * (1.0 - burst);
         let damaged = sent * self.corrupt.get(&cable).copied().unwrap_or(0.0);
+        let denied = (sent - damaged) * self.denied.get(&far).copied().unwrap_or(0.0);
         self.count(out, Counter::OutDiscards, offered - sent);
+        self.count(out, Counter::DropsCongestionOut, offered - sent);
+        // Received all right, and then not passed on.
+        self.count(far, Counter::InDiscards, denied);
+        self.count(far, Counter::DropsPolicyIn, denied);
         self.count(out, Counter::OutUcastPkts, sent);
         self.count(out, Counter::OutOctets, sent * FRAME_OCTETS);
         // What the cable loses never arrives, damaged or not.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::fabric::{
-    Counter, DeviceHealth, DeviceState, EndState, GroupState, InterfaceState, LinkEnd, LinkHealth, LinkId, LinkState,
-    OperStatus, Rate, Timestamp, Unknown,
+    Counter, DeviceHealth, DeviceState, Direction, EndState, GroupState, InterfaceState, LinkEnd, LinkHealth, LinkId,
+    LinkState, OperStatus, Rate, Timestamp, Unknown,
 };
 
 use super::{EndReport, Group, Link, LinkReport, View};
@@ -37,6 +37,11 @@ impl Sight {
 
     fn rate(&self, counter: Counter) -> Rate {
         self.interface.as_ref().map_or(Rate::Unknown(Unknown::Stale), |interface| interface.rates[counter])
+    }
+
+    fn discards(&self, direction: Direction) -> Rate {
+        let rates = self.interface.as_ref().map(|interface| interface.rates.discards(direction));
+        rates.unwrap_or(Rate::Unknown(Unknown::Stale))
     }
 
     /// What it tells of its own load, against a speed that is not above its own.
@@ -89,8 +94,8 @@ fn end_state(end: &LinkEnd, own: &Sight, far: &Sight) -> EndState {
         speed_source: own.interface.as_ref().and_then(|interface| interface.speed_source),
         out_bps,
         utilization_out: utilization_out(own, far, out_bps),
-        out_drops_pps: sum(own.rate(Counter::OutDiscards), own.rate(Counter::OutErrors)),
-        in_drops_pps: sum(own.rate(Counter::InDiscards), own.rate(Counter::InErrors)),
+        out_drops_pps: sum(own.discards(Direction::Out), own.rate(Counter::OutErrors)),
+        in_drops_pps: sum(own.discards(Direction::In), own.rate(Counter::InErrors)),
     }
 }
 
@@ -139,8 +144,9 @@ pub(super) fn link_report(link: &Link, groups: &[Arc<str>], view: View<'_>) -> L
         since,
         heard_at: link.heard_at,
         groups: groups.to_vec(),
+        stands_by: false,
     };
-    LinkReport { state, a: a.report(), b: b.report() }
+    LinkReport { state, a: a.report(), b: b.report(), missing: link.missing_since.is_some() }
 }
 
 pub(super) fn group_state(group: &Group, health: impl Fn(&LinkId) -> LinkHealth) -> GroupState {
@@ -152,5 +158,6 @@ pub(super) fn group_state(group: &Group, health: impl Fn(&LinkId) -> LinkHealth)
         planned: group.planned.clone(),
         working: those(LinkHealth::Up),
         unknown: those(LinkHealth::Unknown),
+        reasons: Vec::new(),
     }
 }

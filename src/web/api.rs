@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 
 use super::WebState;
 use super::query::{Params, Refusal};
-use super::view::{self, AuditView, DeviceView, GroupView, InterfaceView, LinkView};
+use super::view::{self, AuditView, DeviceView, GroupView, InterfaceView, LinkView, SensorView};
 use crate::fabric::{DeviceHealth, InterfaceId, LinkHealth, OperStatus, Timestamp};
 use crate::history::{QueryError, Series};
 
@@ -65,7 +65,11 @@ pub(super) async fn interfaces(State(state): State<WebState>, mut params: Params
             .filter(|one| device.as_ref().is_none_or(|device| one.id.device.as_str() == device))
             .filter(|one| interface.as_ref().is_none_or(|interface| *one.id.if_name == **interface))
             .filter(|one| status.as_ref().is_none_or(|status| OperStatus::as_str(one.oper_status) == status));
-        to_json(&interfaces.map(InterfaceView::from).collect::<Vec<_>>())
+        to_json(
+            &interfaces
+                .map(|one| InterfaceView::new(one, (state.spread)(&one.id), (state.basis)(&one.id)))
+                .collect::<Vec<_>>(),
+        )
     })
     .await
 }
@@ -91,7 +95,7 @@ pub(super) async fn links(State(state): State<WebState>, mut params: Params) -> 
                     .is_none_or(|device| [&one.a, &one.b].iter().any(|end| end.end.interface.device.as_str() == device))
             })
             .filter(|one| health.is_none_or(|health| one.health == health));
-        to_json(&links.map(LinkView::from).collect::<Vec<_>>())
+        to_json(&links.map(|one| LinkView::new(one, &snapshot.losses, &*state.spread)).collect::<Vec<_>>())
     })
     .await
 }
@@ -112,6 +116,23 @@ pub(super) async fn groups(State(state): State<WebState>, mut params: Params) ->
             .map(GroupView::from)
             .filter(|one| health.as_ref().is_none_or(|health| one.state.as_str() == health));
         to_json(&groups.collect::<Vec<_>>())
+    })
+    .await
+}
+
+/// `GET /api/optics?device=&interface=`
+pub(super) async fn optics(State(state): State<WebState>, mut params: Params) -> Answer {
+    let device = params.take("device");
+    let interface = params.take("interface");
+    params.end(&["device", "interface"])?;
+    let snapshot = (state.snapshot)();
+    large(move || {
+        let sensors = snapshot
+            .sensors
+            .iter()
+            .filter(|one| device.as_ref().is_none_or(|device| one.interface.device.as_str() == device))
+            .filter(|one| interface.as_ref().is_none_or(|interface| *one.interface.if_name == **interface));
+        to_json(&sensors.map(SensorView::from).collect::<Vec<_>>())
     })
     .await
 }

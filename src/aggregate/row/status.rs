@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::super::cell::{self, Flags, InterfaceCell};
 use super::super::seqlock::Write;
 use super::super::speed::Speed;
-use super::{Fate, Outcome, Row};
+use super::{EventAt, Fate, Outcome, Row};
 use crate::fabric::{Medium, OperStatus, Timestamp};
 
 /// An agent may answer with a status that it read some seconds ago: so long an event is believed against polls.
@@ -26,7 +26,7 @@ impl Row {
     pub fn event(&mut self, cell: &InterfaceCell, at: Timestamp, status: OperStatus, medium: Medium) -> Outcome {
         let mut flags = Flags::unpack(cell.peek(cell::FLAGS));
         // The kernel is the truth itself; a trap may have overtaken what the agent answers polls with.
-        self.event_at = (medium == Medium::Trap).then_some(at);
+        self.event_at = EventAt::new((medium == Medium::Trap).then_some(at));
         let mut write = cell.write();
         let oper_changed = self.tell(&mut write, &mut flags, at, status);
         write.set(cell::FLAGS, flags.pack());
@@ -35,11 +35,11 @@ impl Row {
 
     /// Whether a poll's status counts, against an event that told another.
     pub(super) fn believes(&mut self, at: Timestamp, polled: OperStatus, told: OperStatus) -> bool {
-        let Some(event_at) = self.event_at else { return true };
+        let Some(event_at) = self.event_at.get() else { return true };
         if at < event_at || (polled != told && at.since(event_at) < EVENT_HOLDS) {
             return false;
         }
-        self.event_at = None;
+        self.event_at = EventAt::default();
         true
     }
 

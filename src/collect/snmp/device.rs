@@ -21,6 +21,8 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
+
 use super::client::{Client, reason};
 use super::door::{Door, Doors, Status, View};
 use super::engine::{Course, Failure, Hot, Word};
@@ -28,6 +30,7 @@ use super::facts::{self, AskError, Facts};
 use super::look;
 use super::names::{NameChange, Names};
 use super::schedule::{Ticks, retry_after};
+use super::slow::Slow;
 use super::stats::Stats;
 use super::walks::Walk;
 use super::wire::{Seat, Wire};
@@ -37,6 +40,7 @@ use crate::fabric::{
 };
 use crate::mib::interfaces::InterfaceRows;
 use crate::mib::lldp::{LocalPort, LocalPorts, RemoteIndex, RemoteRow};
+use crate::mib::profile::{Profiles, Reader};
 use crate::mib::{Column, system};
 use crate::snmp::{Access, Got, Pace, Patience, RequestError};
 use learning::INVENTORY_AGAIN;
@@ -61,6 +65,8 @@ pub(super) struct Shared {
     pub(super) on_name: NameSink,
     pub(super) doors: Doors,
     pub(super) origin: Timestamp,
+    /// Taken anew by each device with its next inventory.
+    pub(super) profiles: ArcSwap<Profiles>,
 }
 
 impl Shared {
@@ -92,6 +98,8 @@ enum Wanted {
     LocalAddresses,
     Remotes,
     RemoteAddresses,
+    /// Of [`Slow`], whichever is due; not in a queue.
+    Slow,
 }
 
 const ALL: [Wanted; 6] = [
@@ -121,6 +129,8 @@ pub(super) struct Device {
     course: Option<Arc<Course>>,
     /// Its place among those that are polled.
     seat: Option<Seat>,
+    /// What its profile adds.
+    vendor: Option<Arc<Reader>>,
     optional: Option<HashSet<Column>>,
     port_rows: BTreeMap<u32, LocalPort>,
     ports: LocalPorts,
@@ -140,12 +150,14 @@ pub(super) struct Device {
     walk: Option<(Wanted, Walk)>,
     queue: VecDeque<Wanted>,
     remotes: BTreeMap<RemoteIndex, RemoteRow>,
+    slow: Slow,
 }
 
 impl Device {
     /// Nothing is sent before it runs. `nth` spreads the polls of devices over the interval.
     pub(super) fn new(shared: Arc<Shared>, door: Arc<Door>, nth: u64, target: Target, access: Access) -> Self {
         let id = shared.names().provisional(&target.address);
+        let slow = Slow::new(target.interval);
         Self {
             shared,
             door,
@@ -160,6 +172,7 @@ impl Device {
             inventory: Vec::new(),
             course: None,
             seat: None,
+            vendor: None,
             optional: None,
             port_rows: BTreeMap::new(),
             ports: LocalPorts::default(),
@@ -177,6 +190,7 @@ impl Device {
             walk: None,
             queue: VecDeque::new(),
             remotes: BTreeMap::new(),
+            slow,
         }
     }
 
@@ -217,10 +231,11 @@ impl Device {
         if let Some(failure) = self.failure {
             return Next::Fail(failure);
         }
-        if self.walk.is_some() || !self.queue.is_empty() || self.inventory_at <= now || self.neighbors_at <= now {
+        let walk_at = self.inventory_at.min(self.neighbors_at).min(self.slow.due());
+        if self.walk.is_some() || !self.queue.is_empty() || walk_at <= now {
             return Next::Walk;
         }
-        Next::Wait(self.inventory_at.min(self.neighbors_at))
+        Next::Wait(walk_at)
     }
 
     fn serve_door(&mut self) {
@@ -234,11 +249,13 @@ impl Device {
             if let Some(seat) = &self.seat {
                 seat.look(now, Some(now + CACHES_PASS));
             }
+            self.slow.hurry(now);
             // It gives a sign of life: ask it before its turn.
             self.retry_at = self.retry_at.min((self.failed_at + ASK_APART).max(now));
         }
         if knocks.all {
             self.inventory_at = now;
+            self.slow.anew(now);
         }
         if knocks.all || knocks.neighbors {
             self.neighbors_at = now;
@@ -305,6 +322,7 @@ impl Device {
             self.connect(address);
             self.retry_at = now;
         }
+        self.slow.set_interval(self.target.interval);
         if before.interval != self.target.interval
             && let Some(seat) = &self.seat
         {
@@ -434,6 +452,7 @@ impl Device {
         self.retry_at = now + retry_after(self.failures);
         self.door.set_status(Status::Failed);
         self.walk = None;
+        self.slow.interrupted();
         self.queue.clear();
         self.shown_undecided |= self.facts.is_none();
         if let Some(seat) = &self.seat {

@@ -7,14 +7,19 @@ use std::time::Duration;
 
 use super::client::Client;
 use super::facts::{self, AskError, Facts};
+use super::slow::Slow;
 use super::stats::Stats;
+use super::vendor;
 use super::walks::{Step, Table, Walk};
 use crate::collect::clock;
-use crate::fabric::{InterfaceInfo, InterfacePoll, Neighbor, Timestamp, Uptime};
+use crate::fabric::{
+    AggregationMember, BridgePort, InterfaceInfo, InterfacePoll, Neighbor, Reading, Sensor, Timestamp, Uptime,
+};
 use crate::mib::interfaces::{self, InterfaceRows};
 use crate::mib::lldp::{self, LocalPorts};
 use crate::mib::plan::{Explained, PollPlan};
-use crate::mib::{Column, system, value};
+use crate::mib::profile::{Profiles, Reader as Vendor};
+use crate::mib::{Column, cdp, system, value};
 use crate::snmp::table::WalkEnd;
 use crate::snmp::{Access, Limits, Pace, Patience, Progress, Request, RequestError, Session, TablePlan, TableWalk};
 
@@ -26,11 +31,18 @@ pub struct Survey {
     pub inventory: Vec<Arc<InterfaceInfo>>,
     /// What the inventory was made of, by ifIndex.
     pub rows: InterfaceRows,
-    /// Its neighbours.
-    pub neighbors: Vec<Neighbor>,
+    /// Its neighbours, with the protocol by which they are heard.
+    pub neighbors: Vec<(&'static str, Neighbor)>,
+    /// Its ports in aggregates.
+    pub aggregations: Vec<AggregationMember>,
+    /// Its ports in spanning tree.
+    pub spanning_tree: Vec<BridgePort>,
+    /// The sensors of its optics.
+    pub sensors: Vec<Sensor>,
     /// What could not be read of it, in words; empty where nothing is missing.
     pub missing: Vec<String>,
     plan: PollPlan,
+    vendor: Option<Vendor>,
     pace: Pace,
 }
 
@@ -43,7 +55,12 @@ impl Survey {
     /// # Errors
     /// It does not answer, or shows nothing. What is missing beyond that is told in
     /// [`Survey::missing`].
-    pub async fn take(client: &mut Client, stats: &Stats, tell: Tell<'_>) -> Result<Self, AskError> {
+    pub async fn take(
+        client: &mut Client,
+        stats: &Stats,
+        profiles: &Profiles,
+        tell: Tell<'_>,
+    ) -> Result<Self, AskError> {
         tell("asking who it is", 0);
         let facts = facts::ask(client).await?;
         let mut reader = Reader { client, stats, tell, pace: Pace::default(), missing: Vec::new() };
@@ -57,6 +74,8 @@ impl Survey {
         let inventory = interfaces::inventory(&rows);
         let optional = facts::ask_optional_columns(reader.client).await.map_err(AskError::Request)?;
         let plan = PollPlan::learn(&rows, None, &inventory, |column| optional.contains(column));
+        let vendor = vendor::reader(reader.client, profiles, &facts.sys_object_id, &facts.sys_descr, None);
+        let vendor = vendor.await.map_err(AskError::Request)?.map(Arc::unwrap_or_clone);
 
         let mut ports = LocalPorts::join(&BTreeMap::new(), &inventory);
         if let Some(Table::LocalPorts(read)) =
@@ -81,8 +100,41 @@ impl Survey {
                 reader.missing.push(format!("{unusable} rows of neighbours name no port or interface that is known"));
             }
         }
+        let mut slow = Slow::default();
+        slow.heard(neighbors);
+        let (mut aggregations, mut spanning_tree, mut sensors) = (Vec::new(), Vec::new(), Vec::new());
+        // Whatever is due at one moment is everything, once.
+        let now = clock::now();
+        while let Some(table) = if slow.due() <= now { slow.next(now) } else { None } {
+            match reader.read("other tables", table).await {
+                Ok(Some(table)) => match slow.learned(now, table, true, &inventory) {
+                    Some(Reading::Aggregations(members)) => aggregations = members,
+                    Some(Reading::SpanningTree(ports)) => spanning_tree = ports,
+                    Some(Reading::Sensors(read)) => sensors = read,
+                    _ => {}
+                },
+                Ok(None) => slow.failed(now),
+                Err(_) => {
+                    reader.missing.push("aggregates, spanning tree, optics: the device stopped to answer".into());
+                    break;
+                }
+            }
+        }
+        let neighbors = slow.heard_by();
         let (pace, missing) = (reader.pace, reader.missing);
-        Ok(Self { facts, inventory, rows, neighbors, missing, plan, pace })
+        Ok(Self {
+            facts,
+            inventory,
+            rows,
+            neighbors,
+            aggregations,
+            spanning_tree,
+            sensors,
+            missing,
+            plan,
+            vendor,
+            pace,
+        })
     }
 
     /// Read the counters of all its interfaces once.
@@ -90,11 +142,17 @@ impl Survey {
     /// # Errors
     /// It does not answer at all.
     pub async fn poll(&mut self, client: &mut Client, tell: Tell<'_>) -> Result<Polled, RequestError> {
-        let columns = self.plan.columns().len();
+        if let Some(reader) = &mut self.vendor {
+            tell("queues", 0);
+            self.pace = vendor::walk(client, reader, self.plan.interfaces(), self.pace).await;
+        }
+        let standard = self.plan.columns().len();
+        let own = self.vendor.iter().flat_map(Vendor::row_columns);
         let plan = TablePlan {
             scalars: vec![system::SYS_UP_TIME.object_id()],
-            columns: self.plan.columns().iter().map(Column::object_id).collect(),
+            columns: self.plan.columns().iter().map(Column::object_id).chain(own).collect(),
         };
+        let columns = plan.columns.len();
         let mut walk = TableWalk::new(Arc::new(plan), Limits::default(), self.pace);
         let mut rows = BTreeMap::new();
         let end = loop {
@@ -102,10 +160,14 @@ impl Survey {
                 .step(&mut walk, |row, taken_at| {
                     let Some(index) = row.index().single() else { return };
                     let cells: Vec<_> = (0..columns).map(|column| row.get(column)).collect();
-                    let (Ok(poll), Ok(counters)) = (self.plan.read(index, &cells), self.plan.explain(index, &cells))
+                    let (Ok(mut poll), Ok(mut counters)) =
+                        (self.plan.read(index, &cells), self.plan.explain(index, &cells))
                     else {
                         return;
                     };
+                    if let (Some(reader), Some(own)) = (&mut self.vendor, cells.get(standard..)) {
+                        counters.extend(reader.explain(index, own, &mut poll.counters));
+                    }
                     let uptime = row.scalar(0).as_ref().and_then(value::unsigned).map(Uptime);
                     rows.insert(index, PolledRow { poll, counters, taken_at, uptime });
                 })
@@ -121,6 +183,11 @@ impl Survey {
             WalkEnd::Failed(error) if rows.is_empty() => Err(error),
             end => Ok(Polled { rows, complete: end == WalkEnd::Complete }),
         }
+    }
+
+    /// What its profile adds; none where there is no profile for it.
+    pub fn vendor(&self) -> Option<&Vendor> {
+        self.vendor.as_ref()
     }
 
     /// Every counter that an interface should have.
@@ -219,7 +286,39 @@ impl Hearing {
                 if let Some(Table::RemoteAddresses(addresses)) = addresses { addresses } else { Vec::new() };
             devices = lldp::devices_heard(&remotes, &addresses);
         }
+        for heard in [Self::by_lldp_v2(&mut reader).await, Self::by_cdp(&mut reader).await] {
+            // Who stopped to answer in between has told what it has told.
+            for device in heard.unwrap_or_default() {
+                // A device that speaks several protocols has a chassis id in each.
+                let known = devices.iter().any(|known| {
+                    (!known.sys_name.is_empty() && known.sys_name == device.sys_name)
+                        || known.addresses.iter().any(|address| device.addresses.contains(address))
+                });
+                if !known {
+                    devices.push(device);
+                }
+            }
+        }
         Ok(Self { facts, devices, missing: reader.missing })
+    }
+
+    async fn by_lldp_v2(reader: &mut Reader<'_, '_>) -> Result<Vec<lldp::HeardDevice>, RequestError> {
+        let table = reader.read("neighbours (LLDP-V2)", Table::RemotesV2(BTreeMap::new())).await?;
+        let Some(Table::RemotesV2(remotes)) =
+            table.filter(|table| !matches!(table, Table::RemotesV2(rows) if rows.is_empty()))
+        else {
+            return Ok(Vec::new());
+        };
+        let table = reader.read("neighbours' addresses", Table::RemoteAddressesV2(Vec::new())).await?;
+        let addresses = if let Some(Table::RemoteAddressesV2(addresses)) = table { addresses } else { Vec::new() };
+        Ok(lldp::devices_heard(&remotes, &addresses))
+    }
+
+    async fn by_cdp(reader: &mut Reader<'_, '_>) -> Result<Vec<lldp::HeardDevice>, RequestError> {
+        match reader.read("neighbours (CDP)", Table::Cdp(cdp::CacheRows::new())).await? {
+            Some(Table::Cdp(rows)) => Ok(cdp::devices_heard(&rows)),
+            _ => Ok(Vec::new()),
+        }
     }
 }
 

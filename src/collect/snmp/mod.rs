@@ -24,7 +24,9 @@ pub mod look;
 mod names;
 mod poller;
 mod schedule;
+mod slow;
 mod stats;
+mod vendor;
 mod walks;
 mod wire;
 
@@ -34,6 +36,7 @@ pub use door::{Poke, View};
 pub use facts::{AskError, Facts};
 pub use names::{NameChange, Names};
 pub use poller::{Poller, Progress, Who};
+pub use slow::Slow;
 pub use stats::Stats;
 pub use walks::{Step, Table, Walk};
 pub use wire::Wire;

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use arc_swap::ArcSwap;
 use tokio::task::JoinHandle;
 
 use super::device::{Device, NameSink, Shared};
@@ -15,6 +16,7 @@ use super::stats::{Stats, count};
 use super::wire::Wire;
 use crate::collect::{SampleSink, Target, clock};
 use crate::fabric::{DeviceId, Reading, UnreachableReason};
+use crate::mib::profile::Profiles;
 use crate::snmp::{Access, Credentials};
 
 /// Polls all targets until it is dropped.
@@ -76,6 +78,7 @@ impl Poller {
             on_name,
             doors: Doors::default(),
             origin: clock::now(),
+            profiles: ArcSwap::default(),
         };
         Ok(Self {
             shared: Arc::new(shared),
@@ -119,6 +122,18 @@ impl Poller {
             if let Some(target) = wanted.remove(&address) {
                 self.aim(target);
             }
+        }
+    }
+
+    /// From now on these tell what is read of which devices beside the standard tables; those that are polled already are looked
+    /// at anew.
+    pub fn set_profiles(&self, profiles: Arc<Profiles>) {
+        if self.shared.profiles.load().as_ref() == profiles.as_ref() {
+            return;
+        }
+        self.shared.profiles.store(profiles);
+        for task in lock(&self.tasks).values() {
+            task.door.poke(Poke::All);
         }
     }
 

@@ -106,6 +106,9 @@ fn counter(why: Unusable) -> Reason {
         Unusable::Contradicted => {
             "Contradicted by the octets of the same direction: so many cannot have come in so few packets."
         }
+        Unusable::Changed => {
+            "It is a sum over queues, and these are not the queues of the reading before: from the next one on it counts again."
+        }
         Unusable::Truncated => "The answers broke off before this value was reached; ask again.",
     };
     (why.as_str(), sentence)

@@ -10,13 +10,17 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::explain::{self, Explanation};
+use super::profile::Told;
 use anstyle::{AnsiColor, Style};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde::Serialize;
 
 use crate::collect::snmp::look::{Polled, PolledRow, Survey};
 use crate::command::Format;
-use crate::fabric::{AdminStatus, Counter, CounterWidth, OperStatus, Rate, Unknown};
+use crate::fabric::{
+    AdminStatus, Counter, CounterWidth, Direction, DropClass, LacpState, Limits, OperStatus, Quantity, Rate, Sensor,
+    Unknown,
+};
 use crate::mib::interfaces::InterfaceRow;
 use crate::mib::lldp;
 use crate::mib::value::Unusable;
@@ -27,8 +31,17 @@ pub(super) struct Report {
     device: Device,
     interfaces: Vec<Interface>,
     neighbors: Vec<Heard>,
+    /// Ports in aggregates (IEEE 802.1AX).
+    aggregation: Vec<Aggregated>,
+    /// What spanning tree lets ports do, by interface.
+    spanning_tree: BTreeMap<String, &'static str>,
+    /// What optics say of themselves.
+    optics: Vec<Optic>,
     /// What could not be read, in words.
     missing: Vec<String>,
+    /// What is read beside the standard tables, and why: where --explain asked for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    profile: Option<Told>,
     /// Why values are unknown, where that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     explain: Option<Vec<Explanation>>,
@@ -63,6 +76,9 @@ pub(super) struct Interface {
     ifOperStatus: &'static str,
     ifAdminStatus: &'static str,
     counters: BTreeMap<&'static str, u64>,
+    /// Drops by class, where the device counts them: beside the standard counters, and counting the same packets.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    drops: BTreeMap<&'static str, u64>,
     #[serde(serialize_with = "words")]
     pub(super) unknown: BTreeMap<&'static str, Unusable>,
     /// Per second, since the reading before; null where it cannot be told.
@@ -81,6 +97,29 @@ struct Heard {
     local: String,
     device: String,
     port: String,
+    protocol: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+struct Aggregated {
+    aggregate: String,
+    port: String,
+    attached: Option<bool>,
+    /// By the device's own state; null where it does not say.
+    distributing: Option<bool>,
+    /// By its partner's.
+    partner_distributing: Option<bool>,
+    partner_lost: Option<bool>,
+}
+
+#[derive(Debug, Serialize)]
+struct Optic {
+    port: String,
+    sensor: String,
+    quantity: Quantity,
+    unit: &'static str,
+    value: Option<f64>,
+    limits: Limits,
 }
 
 impl Report {
@@ -94,11 +133,13 @@ impl Report {
             .iter()
             .map(|info| {
                 let row = polled.rows.get(&info.if_index);
-                let (mut counters, mut unknown) = (BTreeMap::new(), BTreeMap::new());
+                let (mut counters, mut drops, mut unknown) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+                let is_drops = |name: &str| Counter::DROPS.iter().any(|(counter, ..)| counter.as_str() == name);
                 match row {
                     Some(row) => {
                         for (name, value) in &row.counters {
                             match value {
+                                Ok(value) if is_drops(name) => _ = drops.insert(*name, *value),
                                 Ok(value) => _ = counters.insert(*name, *value),
                                 Err(why) => _ = unknown.insert(*name, *why),
                             }
@@ -143,6 +184,7 @@ impl Report {
                     ifOperStatus: state.0.as_str(),
                     ifAdminStatus: state.1.as_str(),
                     counters,
+                    drops,
                     unknown,
                     rates,
                     state,
@@ -154,12 +196,38 @@ impl Report {
         let neighbors = survey
             .neighbors
             .iter()
-            .map(|neighbor| Heard {
+            .map(|(protocol, neighbor)| Heard {
                 local: neighbor.local.to_string(),
                 device: lldp::device_text(neighbor),
                 port: lldp::port_text(neighbor),
+                protocol,
             })
             .collect();
+        let distributes = |state: Option<LacpState>| state.map(|state| state.has(LacpState::DISTRIBUTING));
+        let mut aggregation: Vec<Aggregated> = survey
+            .aggregations
+            .iter()
+            .map(|member| Aggregated {
+                aggregate: member.aggregator.to_string(),
+                port: member.if_name.to_string(),
+                attached: member.attached,
+                distributing: distributes(member.actor),
+                partner_distributing: distributes(member.partner),
+                partner_lost: member.actor.map(LacpState::has_lost_partner),
+            })
+            .collect();
+        aggregation.sort_by(|one, other| one.aggregate.cmp(&other.aggregate));
+        let spanning_tree =
+            survey.spanning_tree.iter().map(|port| (port.if_name.to_string(), port.state.as_str())).collect();
+        let optic = |sensor: &Sensor| Optic {
+            port: sensor.if_name.to_string(),
+            sensor: sensor.name.to_string(),
+            quantity: sensor.quantity,
+            unit: sensor.quantity.unit(),
+            value: sensor.value,
+            limits: sensor.limits,
+        };
+        let optics = survey.sensors.iter().map(optic).collect();
         let mut missing = survey.missing.clone();
         if cached {
             missing.push("rates: the device answered from its cache; let more seconds pass (--interval)".into());
@@ -178,13 +246,18 @@ impl Report {
             },
             interfaces,
             neighbors,
+            aggregation,
+            spanning_tree,
+            optics,
             missing,
+            profile: None,
             explain: None,
         }
     }
 
-    /// Say of every value that is unknown why it is.
-    pub(super) fn explain(&mut self) {
+    /// Say of every value that is unknown why it is, and what of the device's own is read.
+    pub(super) fn explain(&mut self, survey: &Survey) {
+        self.profile = Some(Told::of(survey));
         self.explain = Some(explain::unknowns(&self.interfaces));
     }
 
@@ -208,15 +281,17 @@ impl Report {
         let mut text = format!("{bold}{name}{bold:#} at {}, {up}\n{descr}\n\n", self.device.address);
         text += &self.interfaces(rates);
         if self.neighbors.is_empty() {
-            text += "\nNo neighbours by LLDP.\n";
+            text += "\nNo neighbours by LLDP or CDP.\n";
         } else {
-            let mut table = plain(&["port", "neighbour", "its port"]);
+            let mut table = plain(&["port", "neighbour", "its port", "by"]);
             for heard in &self.neighbors {
-                table.add_row([&heard.local, &heard.device, &heard.port]);
+                table.add_row([heard.local.as_str(), &heard.device, &heard.port, heard.protocol]);
             }
             text += "\n";
             text += &styled(&table, self.neighbors.iter().map(|_| Style::new()));
         }
+        text += &self.bundles();
+        text += &self.light();
         let unreadable = if self.explain.is_none() { self.unreadable() } else { Vec::new() };
         for missing in self.missing.iter().cloned().chain(unreadable) {
             let warning = AnsiColor::Yellow.on_default();
@@ -226,6 +301,7 @@ impl Report {
             text += "\n";
         }
         if let Some(explanations) = &self.explain {
+            text += &self.profile.as_ref().map(Told::text).unwrap_or_default();
             text += &explain::text(explanations, self.interfaces.len());
         }
         text
@@ -238,10 +314,14 @@ impl Report {
             ["in octets", "out octets", "", "", "in unicast", "out unicast"]
         };
         let losses = if rates { ["discards/s", "errors/s"] } else { ["discards in/out", "errors in/out"] };
+        // Only devices that have them are given a column for them.
+        let classed = self.interfaces.iter().any(|interface| interface.totals.keys().any(|counter| counter.is_drops()));
+        let classes = classed.then_some(if rates { "drops/s by class" } else { "drops by class" });
         let heads: Vec<&str> = ["#", "interface", "alias", "state", "speed"]
             .into_iter()
             .chain(traffic)
             .chain(losses)
+            .chain(classes)
             .filter(|head| !head.is_empty())
             .collect();
         let mut table = plain(&heads);
@@ -261,6 +341,7 @@ impl Report {
                 interface.speed_bps.map_or("?".into(), |speed| scaled(speed as f64)),
             ];
             row.extend(if rates { interface.rate_cells() } else { interface.total_cells() });
+            row.extend(classed.then(|| interface.class_cell(rates)));
             table.add_row(row);
         }
         let style = |interface: &Interface| match interface.state {
@@ -270,6 +351,74 @@ impl Report {
             _ => AnsiColor::Yellow.on_default(),
         };
         styled(&table, self.interfaces.iter().map(style))
+    }
+
+    /// Aggregates, and the ports that spanning tree blocks.
+    fn bundles(&self) -> String {
+        let mut text = String::new();
+        if !self.aggregation.is_empty() {
+            let mut table = plain(&["aggregate", "port", "attached", "distributing", "partner"]);
+            let word = |says: Option<bool>, yes: &'static str, no: &'static str| match says {
+                Some(true) => yes,
+                Some(false) => no,
+                None => "?",
+            };
+            for member in &self.aggregation {
+                let partner = match member.partner_lost {
+                    Some(true) => "lost",
+                    _ => word(member.partner_distributing, "distributing", "not distributing"),
+                };
+                table.add_row([
+                    member.aggregate.as_str(),
+                    &member.port,
+                    word(member.attached, "yes", "no"),
+                    word(member.distributing, "yes", "no"),
+                    partner,
+                ]);
+            }
+            let broken = |member: &Aggregated| member.attached == Some(false) || member.distributing == Some(false);
+            let style = |member: &Aggregated| if broken(member) { AnsiColor::Red.on_default() } else { Style::new() };
+            text += "\n";
+            text += &styled(&table, self.aggregation.iter().map(style));
+        }
+        let blocked: Vec<&str> = self
+            .spanning_tree
+            .iter()
+            .filter(|(_, state)| **state == "blocking")
+            .map(|(port, _)| port.as_str())
+            .collect();
+        if !blocked.is_empty() {
+            text += &format!("\nBlocked by spanning tree: {}\n", blocked.join(", "));
+        }
+        text
+    }
+
+    /// Optics that measure something.
+    fn light(&self) -> String {
+        let measured: Vec<&Optic> = self.optics.iter().filter(|optic| optic.value.is_some()).collect();
+        if measured.is_empty() {
+            return String::new();
+        }
+        let mut table = plain(&["port", "optic's", "value", "range", "sensor"]);
+        let outside = |optic: &Optic| {
+            let Some(value) = optic.value else { return false };
+            let Limits { low_critical, low_warning, high_warning, high_critical } = optic.limits;
+            low_warning.or(low_critical).is_some_and(|limit| value < limit)
+                || high_warning.or(high_critical).is_some_and(|limit| value > limit)
+        };
+        for optic in &measured {
+            let limit = |limit: Option<f64>| limit.map_or("?".into(), |limit| format!("{limit:.1}"));
+            let range = if optic.limits.is_empty() {
+                String::new()
+            } else {
+                let Limits { low_critical, low_warning, high_warning, high_critical } = optic.limits;
+                format!("{} to {}", limit(low_warning.or(low_critical)), limit(high_warning.or(high_critical)))
+            };
+            let value = optic.value.map_or(String::new(), |value| format!("{value:.2} {}", optic.unit));
+            table.add_row([optic.port.as_str(), optic.quantity.as_str(), &value, &range, &optic.sensor]);
+        }
+        let style = |optic: &&Optic| if outside(optic) { AnsiColor::Red.on_default() } else { Style::new() };
+        format!("\n{}", styled(&table, measured.iter().map(style)))
     }
 
     /// Which counters are missing, and on how many interfaces: once each, not once an interface.
@@ -310,6 +459,21 @@ impl Interface {
             cell(sum(&[Counter::InDiscards, Counter::OutDiscards])),
             cell(sum(&[Counter::InErrors, Counter::OutErrors])),
         ]
+    }
+
+    /// `congestion out 12, policy in 3`: those that are not zero, or why they are not known.
+    fn class_cell(&self, rates: bool) -> String {
+        let of = |(counter, class, direction): (Counter, DropClass, Direction)| {
+            let value = match (rates, self.shown.get(&counter), self.totals.get(&counter)) {
+                (true, Some(rate), _) => rate.known().map_or(Some("?".into()), |pps| (pps > 0.0).then(|| scaled(pps))),
+                (false, _, Some(total)) => (*total > 0).then(|| total.to_string()),
+                _ => None,
+            };
+            Some(format!("{} {} {}", class.as_str(), direction.as_str(), value?))
+        };
+        let told: Vec<String> = Counter::DROPS.into_iter().filter_map(of).collect();
+        let counted = self.totals.keys().any(|counter| counter.is_drops());
+        if told.is_empty() && counted { "0".into() } else { told.join(", ") }
     }
 
     fn total_cells(&self) -> Vec<String> {
@@ -450,6 +614,7 @@ pub(super) mod fixture {
             ifOperStatus: "up",
             ifAdminStatus: "up",
             counters: BTreeMap::new(),
+            drops: BTreeMap::new(),
             unknown: BTreeMap::new(),
             rates: None,
             state: (OperStatus::Up, AdminStatus::Up),

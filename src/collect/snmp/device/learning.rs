@@ -10,6 +10,7 @@ use crate::collect::snmp::client::reason;
 use crate::collect::snmp::engine::Course;
 use crate::collect::snmp::facts::{self, AskError};
 use crate::collect::snmp::stats::{add, count};
+use crate::collect::snmp::vendor;
 use crate::collect::snmp::walks::{Step, Table, Walk};
 use crate::fabric::{Reading, Timestamp};
 use crate::mib::interfaces::{self, InterfaceRows};
@@ -51,9 +52,11 @@ impl Device {
         }
         let Some(client) = &mut self.client else { return };
         let Some((wanted, mut walk)) = self.walk.take().or_else(|| {
-            let wanted = *self.queue.front()?;
+            let Some(wanted) = self.queue.front().copied() else {
+                return self.slow.next(now).map(|table| (Wanted::Slow, Walk::new(table, self.pace)));
+            };
             let table = match wanted {
-                Wanted::Facts => return None,
+                Wanted::Facts | Wanted::Slow => return None,
                 Wanted::Interfaces => Table::interfaces(),
                 Wanted::LocalPorts => Table::LocalPorts(BTreeMap::new()),
                 Wanted::LocalAddresses => Table::LocalAddresses(Vec::new()),
@@ -74,6 +77,12 @@ impl Device {
         };
         match walk.step(client, &self.shared.stats).await {
             Step::More => self.walk = Some((wanted, walk)),
+            Step::Failed(_) if wanted == Wanted::Slow => {
+                count(&self.shared.stats.walks_failed);
+                self.slow.failed(clock::now());
+                // A poll tells whether it is dead or only does not like to be walked.
+                self.look(clock::now());
+            }
             Step::Failed(end) => self.walk_failed(end),
             Step::Done { whole } => {
                 self.pace = walk.pace();
@@ -120,7 +129,15 @@ impl Device {
                 let (neighbors, unusable) = lldp::neighbors(&self.remotes, &addresses, &self.ports);
                 count(&self.shared.stats.neighbor_tables);
                 add(&self.shared.stats.neighbors_unusable, unusable);
+                let neighbors = self.slow.heard(neighbors);
                 self.shared.emit(&self.id, now, None, Reading::Neighbors(neighbors));
+            }
+            table => {
+                count(&self.shared.stats.slow_tables);
+                if let Some(reading) = self.slow.learned(now, table, whole, &self.inventory) {
+                    self.shared.emit(&self.id, now, None, reading);
+                }
+                add(&self.shared.stats.slow_rows_unusable, std::mem::take(&mut self.slow.unusable));
             }
         }
     }
@@ -142,8 +159,19 @@ impl Device {
                 Err(error) => return self.walk_failed(WalkEnd::Failed(error)),
             }
         }
+        if let (Some(client), Some(facts)) = (&mut self.client, &self.facts) {
+            let profiles = self.shared.profiles.load_full();
+            let before = self.vendor.as_ref();
+            match vendor::reader(client, &profiles, &facts.sys_object_id, &facts.sys_descr, before).await {
+                Ok(reader) => self.vendor = reader,
+                Err(error) => return self.walk_failed(WalkEnd::Failed(error)),
+            }
+        }
         let inventory = interfaces::inventory(&rows);
         let changed = inventory != self.inventory;
+        if changed {
+            self.slow.anew(now);
+        }
         self.inventory_again = if changed { INVENTORY_AGAIN } else { (self.inventory_again * 2).min(INVENTORY_EVERY) };
         let has = |column: &Column| self.optional.as_ref().is_none_or(|columns| columns.contains(column));
         let plan = PollPlan::learn(&rows, before.as_ref(), &inventory, has);
@@ -152,9 +180,10 @@ impl Device {
 
         let scalars = self.facts.as_ref().map(|facts| facts.change_scalars.clone()).unwrap_or_default();
         let names = [system::SYS_UP_TIME].iter().chain(&scalars).map(Column::object_id).collect();
-        let columns = plan.columns().iter().map(Column::object_id).collect();
+        let own = self.vendor.iter().flat_map(|reader| reader.row_columns());
+        let columns = plan.columns().iter().map(Column::object_id).chain(own).collect();
         let table = Arc::new(TablePlan { scalars: names, columns });
-        let course = Arc::new(Course::new(plan, table, scalars));
+        let course = Arc::new(Course::new(plan, table, scalars, self.vendor.clone()));
         self.course = Some(course.clone());
         self.ports = LocalPorts::join(&self.port_rows, &self.inventory);
         self.emit_identity(now);

@@ -1,9 +1,13 @@
 //! The polls of one device, without input or output: what it is asked next, and what its answers meant.
 //!
 //! ```text
-//!   idle --begin--> grid (rows known, many requests open) ---every row read---> idle
-//!     |               | an answer that is not what it must be                    ^
-//!     +---begin-----> walk (one request open) ---------------every column ended--+
+//!   idle --begin--> queues (a profile's tables, one request open) --all walked or broken off--+
+//!     |                                                                                        |
+//!     +---begin, no such tables---------> rows <-----------------------------------------------+
+//!
+//!   rows: grid (rows known, many requests open) ---every row read---> idle
+//!           | an answer that is not what it must be                    ^
+//!         walk (one request open) --------------every column ended-----+
 //! ```
 //!
 //! How much a device is asked at once is learned from its answers ([`Habits`]): rows in a request from the size of
@@ -17,9 +21,11 @@ use std::time::Duration;
 use crate::collect::snmp::door::Door;
 use crate::collect::snmp::schedule::{Ticks, Wish};
 use crate::collect::snmp::stats::{Stats, add, count};
+use crate::collect::snmp::vendor;
 use crate::collect::snmp::walks::cut_columns;
 use crate::fabric::{DeviceId, InterfacePoll, Reading, Sample, Timestamp, Uptime};
 use crate::mib::plan::PollPlan;
+use crate::mib::profile::Reader;
 use crate::mib::{Column, lldp, value};
 use crate::snmp::table::{Cells, Fit, Grid, Span, WalkEnd};
 use crate::snmp::{
@@ -45,14 +51,20 @@ pub struct Course {
     plan: PollPlan,
     table: Arc<TablePlan>,
     scalars: Vec<Column>,
+    /// As it is before anything was read by it.
+    vendor: Option<Arc<Reader>>,
     grid: Option<Grid>,
 }
 
 impl Course {
-    /// `table` is `plan`'s columns, with sysUpTime and then `scalars` before them.
-    pub fn new(plan: PollPlan, table: Arc<TablePlan>, scalars: Vec<Column>) -> Self {
+    /// `table` is `plan`'s columns and then those of `vendor`, with sysUpTime and then `scalars` before them.
+    pub fn new(plan: PollPlan, table: Arc<TablePlan>, scalars: Vec<Column>, vendor: Option<Arc<Reader>>) -> Self {
         let grid = Grid::new(table.clone(), plan.indices());
-        Self { plan, table, scalars, grid }
+        Self { plan, table, scalars, vendor, grid }
+    }
+
+    fn reader(&self) -> Option<Box<Reader>> {
+        self.vendor.as_deref().map(|reader| Box::new(reader.clone()))
     }
 }
 
@@ -149,6 +161,8 @@ pub struct Hot {
     /// It stands in the line of those that may not send yet.
     pub in_line: bool,
     course: Arc<Course>,
+    /// The course's, with what was read by it.
+    vendor: Option<Box<Reader>>,
     habits: Habits,
     ticks: Ticks,
     look: Wish,
@@ -168,6 +182,12 @@ struct Poll {
 }
 
 enum Way {
+    Queues {
+        /// Which of the reader's walks.
+        nth: usize,
+        walk: Box<TableWalk>,
+        open: Option<RequestId>,
+    },
     Grid {
         /// The first row that was not asked for yet.
         next: usize,
@@ -214,6 +234,7 @@ impl Hot {
             flying: Vec::new(),
             armed: None,
             in_line: false,
+            vendor: course.reader(),
             course,
             habits: Habits::default(),
             ticks,
@@ -238,14 +259,17 @@ impl Hot {
             // Values by place: they mean something else in another plan.
             self.last_changes.clear();
         }
-        if self.poll.is_none() {
-            self.course = course;
-        } else {
+        match (&mut self.vendor, &course.vendor) {
+            // What it read before is what the next poll is compared with.
+            (Some(own), Some(new)) if own.is_like(new) => {}
+            (own, _) => *own = course.reader(),
+        }
+        if self.poll.is_some() {
             // What is asked from now on would not be what was asked before.
             self.abandon();
-            self.course = course;
             self.look.want(Timestamp::default());
         }
+        self.course = course;
     }
 
     /// Another interval.
@@ -282,7 +306,9 @@ impl Hot {
         if let Some(poll) = self.poll.take() {
             match poll.way {
                 Way::Grid { open, .. } => open.iter().for_each(|(id, _)| self.session.cancel(*id)),
-                Way::Walk { open, .. } => open.into_iter().for_each(|id| self.session.cancel(id)),
+                Way::Walk { open, .. } | Way::Queues { open, .. } => {
+                    open.into_iter().for_each(|id| self.session.cancel(id))
+                }
             }
         }
     }
@@ -318,7 +344,24 @@ impl Hot {
         }
         self.look.served(now, LOOKS_APART);
         self.polls = self.polls.wrapping_add(1);
-        let way = match &self.course.grid {
+        if let Some(reader) = &mut self.vendor {
+            reader.begin(self.course.plan.interfaces());
+        }
+        let way = match self.queue(0) {
+            Some(queue) => queue,
+            None => self.rows(),
+        };
+        self.poll = Some(Box::new(Poll { begun: now, seen: Seen::default(), way }));
+    }
+
+    /// Walk one of the tables that come before the rows.
+    fn queue(&self, nth: usize) -> Option<Way> {
+        let (_, plan) = self.vendor.as_ref()?.walks().nth(nth)?;
+        Some(Way::Queues { nth, walk: Box::new(vendor::walk_of(plan.clone(), self.habits.pace)), open: None })
+    }
+
+    fn rows(&mut self) -> Way {
+        match &self.course.grid {
             Some(_) if self.habits.walks == 0 && self.habits.odd < MOST_ODD => Way::Grid {
                 next: 0,
                 again: Vec::new(),
@@ -329,8 +372,7 @@ impl Hot {
                 self.habits.walks = self.habits.walks.saturating_sub(1);
                 self.walk()
             }
-        };
-        self.poll = Some(Box::new(Poll { begun: now, seen: Seen::default(), way }));
+        }
     }
 
     fn walk(&self) -> Way {
@@ -379,7 +421,7 @@ impl Hot {
             self.go_walking();
         }
         let poll = self.poll.as_mut()?;
-        let Way::Walk { walk, open, .. } = &mut poll.way else { return None };
+        let (Way::Walk { walk, open, .. } | Way::Queues { walk, open, .. }) = &mut poll.way else { return None };
         if open.is_some() {
             return None;
         }
@@ -405,7 +447,23 @@ impl Hot {
         let course = self.course.clone();
         let Some(poll) = self.poll.as_mut() else { return true };
         let Poll { seen, way, .. } = &mut **poll;
+        let vendor = self.vendor.as_deref_mut();
         match way {
+            Way::Queues { nth, walk, open } => {
+                if *open != Some(request) {
+                    return false;
+                }
+                *open = None;
+                let nth = *nth;
+                let progress = match vendor {
+                    Some(reader) => {
+                        walk.response(response, |row| reader.walked(nth, row.index(), |column| row.get(column)))
+                    }
+                    None => Progress::Done(WalkEnd::Complete),
+                };
+                self.queue_walked(progress);
+                false
+            }
             Way::Grid { next, again, open, .. } => {
                 let (Some(grid), Some(at)) = (&course.grid, open.iter().position(|(id, _)| *id == request)) else {
                     return false;
@@ -415,7 +473,7 @@ impl Hot {
                 match grid.read(span, response, &limits, &mut self.habits.pace, &mut desk.cells) {
                     Fit::Rows(whole) => {
                         seen.answers += 1;
-                        take_rows(&course, grid, span, whole, now, response, &self.id, seen, desk);
+                        take_rows(&course, vendor, (grid, span, whole), now, response, &self.id, seen, desk);
                         let missing = span.count.min(grid.rows() - span.from) - whole;
                         if missing > 0 {
                             self.habits.rows = u16::try_from(whole).unwrap_or(u16::MAX);
@@ -450,6 +508,7 @@ impl Hot {
                     return false;
                 }
                 *open = None;
+                let mut vendor = vendor;
                 let columns = course.table.columns.len();
                 let (mut polls, mut uptime, mut taken_at) = (Vec::new(), None, None);
                 let progress = walk.response(response, |row| {
@@ -464,7 +523,7 @@ impl Hot {
                     }
                     let Some(index) = row.index().single() else { return };
                     let cells: Vec<_> = (0..columns).map(|column| row.get(column)).collect();
-                    take_row(&course.plan, index, &cells, &mut polls, seen);
+                    take_row(&course.plan, vendor.as_deref_mut(), index, &cells, &mut polls, seen);
                 });
                 match taken_at {
                     Some(taken_at) => {
@@ -493,6 +552,15 @@ impl Hot {
         let course = self.course.clone();
         let Some(poll) = self.poll.as_mut() else { return true };
         match &mut poll.way {
+            Way::Queues { walk, open, .. } => {
+                if *open != Some(request) {
+                    return false;
+                }
+                *open = None;
+                let progress = walk.failed(error);
+                self.queue_walked(progress);
+                false
+            }
             Way::Grid { open, .. } => {
                 let Some(at) = open.iter().position(|(id, _)| *id == request) else { return false };
                 let span = open.swap_remove(at).1;
@@ -511,6 +579,28 @@ impl Hot {
                 let progress = walk.failed(error);
                 self.walked(now, progress, desk)
             }
+        }
+    }
+
+    /// On to the next table, or to the rows.
+    fn queue_walked(&mut self, progress: Progress) {
+        let (Progress::Done(end), Some(poll)) = (progress, self.poll.as_deref()) else { return };
+        let Way::Queues { nth, walk, .. } = &poll.way else { return };
+        self.habits.pace = walk.pace();
+        let next = nth + 1;
+        let Some(reader) = &mut self.vendor else { return };
+        let columns = reader.walks().nth(*nth).map_or(0, |(_, plan)| plan.columns.len());
+        if end != WalkEnd::Complete || cut_columns(walk, columns) > 0 {
+            reader.broke_off();
+        }
+        // A device that stopped to answer is not asked for its other tables.
+        let queue = if matches!(end, WalkEnd::Failed(_)) { None } else { self.queue(next) };
+        let way = match queue {
+            Some(queue) => queue,
+            None => self.rows(),
+        };
+        if let Some(poll) = self.poll.as_mut() {
+            poll.way = way;
         }
     }
 
@@ -592,9 +682,8 @@ impl Hot {
 #[expect(clippy::too_many_arguments, reason = "parts of one device that are borrowed apart")]
 fn take_rows(
     course: &Course,
-    grid: &Grid,
-    span: Span,
-    whole: usize,
+    mut vendor: Option<&mut Reader>,
+    (grid, span, whole): (&Grid, Span, usize),
     now: Timestamp,
     response: &Response<'_>,
     id: &DeviceId,
@@ -612,14 +701,24 @@ fn take_rows(
         let Some(index) = grid.index(span.from + row) else { break };
         values.clear();
         values.extend(grid.row(row, &desk.cells, response));
-        take_row(&course.plan, index, &values, &mut polls, seen);
+        take_row(&course.plan, vendor.as_deref_mut(), index, &values, &mut polls, seen);
     }
     desk.samples.push(sample(id, now, uptime, polls));
 }
 
-fn take_row(plan: &PollPlan, index: u32, cells: &[Option<Value<'_>>], polls: &mut Vec<InterfacePoll>, seen: &mut Seen) {
+fn take_row(
+    plan: &PollPlan,
+    vendor: Option<&mut Reader>,
+    index: u32,
+    cells: &[Option<Value<'_>>],
+    polls: &mut Vec<InterfacePoll>,
+    seen: &mut Seen,
+) {
     match plan.read(index, cells) {
-        Ok(poll) => {
+        Ok(mut poll) => {
+            if let (Some(reader), Some(own)) = (vendor, cells.get(plan.columns().len()..)) {
+                reader.read(index, own, &mut poll.counters);
+            }
             seen.rows += 1;
             polls.push(poll);
         }

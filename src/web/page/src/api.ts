@@ -28,7 +28,7 @@ export interface LinkEnd {
   watched: boolean;
   oper_status: string;
   speed_bps: Known;
-  speed_source?: "stated" | "declared" | "assumed" | null;
+  speed_source?: "stated" | "declared" | "members" | "assumed" | null;
   /** Bit/s this end sends into the link. */
   out_bps: Known;
   out_drops_pps: Known;
@@ -39,6 +39,17 @@ export interface LinkEnd {
 export interface BothWays {
   a_to_b: Known;
   b_to_a: Known;
+}
+
+/** Frames that vanish although both ends count everything as fine; ratios with 95 % confidence. */
+export interface Loss {
+  ratio: number;
+  low: number;
+  high: number;
+  lost: number;
+  sent: number;
+  since: string;
+  until: string;
 }
 
 export interface Link {
@@ -52,12 +63,13 @@ export interface Link {
   /** 0 to 1, against the slower of both ends. */
   utilization: BothWays;
   drops_pps?: BothWays;
+  loss_ratio?: { a_to_b: Loss | null; b_to_a: Loss | null; why?: { a_to_b?: string; b_to_a?: string } };
   unknown?: Record<string, string>;
 }
 
 export interface Group {
   name: string;
-  kind: "parallel" | "uplinks" | "declared";
+  kind: "parallel" | "uplinks" | "lag" | "ecmp" | "gateways" | "declared";
   device: string | null;
   planned: string[];
   working: string[];
@@ -99,7 +111,7 @@ export interface Interface {
   ifAlias?: string | null;
   ifType?: number | string | null;
   speed_bps: Known;
-  speed_source?: "stated" | "declared" | "assumed" | null;
+  speed_source?: "stated" | "declared" | "members" | "assumed" | null;
   ifOperStatus: string;
   ifAdminStatus: string;
   since: string | null;

@@ -100,10 +100,25 @@ function EndPanel({ fabric, link, from }: { fabric: Fabric; link: Link; from: "a
         <Fact name="Lost on the way" title="Discards and errors counted by either end for this direction">
           <Drops value={dropsOf(link, from)} as={pps} why={whyLossUnknown(fabric, link, from)} />
         </Fact>
+        <Fact name="Vanished" title="Frames that one end sent and the other neither received nor admits to have lost">
+          <Vanished link={link} from={from} />
+        </Fact>
         <Fact name="Drops sending"><Drops value={end.out_drops_pps} as={pps} why={reason("out_drops_pps")} /></Fact>
         <Fact name="Drops receiving"><Drops value={end.in_drops_pps} as={pps} why={reason("in_drops_pps")} /></Fact>
       </Facts>
     </Panel>
+  );
+}
+
+function Vanished({ link, from }: { link: Link; from: "a" | "b" }): JSX.Element {
+  const way = from === "a" ? "a_to_b" : "b_to_a";
+  const loss = link.loss_ratio?.[way];
+  if (!loss) return <span class="muted" title={link.loss_ratio?.why?.[way]}>unknown: {link.loss_ratio?.why?.[way] ?? "not compared"}</span>;
+  const parts = (ratio: number): string => count(Number((ratio * 1e6).toPrecision(2)));
+  return (
+    <span title={`${count(loss.lost)} of ${count(loss.sent)} frames since ${loss.since}`}>
+      {parts(loss.low)} to {parts(loss.high)} in a million
+    </span>
   );
 }
 
