@@ -120,6 +120,12 @@ macro_rules! with_view {
             });
             down.filter_map(|id| $core.topology.link(id)).map(subject_of).collect()
         };
+        let because = |key: &FindingKey| {
+            let points = $core.audited.iter().flat_map(|audit| &audit.ledger.points);
+            let mut points = points.filter(|point| detect::single_points::key(&point.part) == *key);
+            let links = points.next()?.because.iter();
+            Some(links.filter_map(|id| $core.topology.link(id)).map(subject_of).collect())
+        };
         let silent = |id: &LinkId, since: Timestamp| {
             let Some(link) = $core.topology.link_state(since, id, view!($core.table)) else { return Vec::new() };
             let ends = [link.a, link.b].into_iter().filter(|end| end.end.watched && !says_down(end.oper_status));
@@ -127,7 +133,8 @@ macro_rules! with_view {
             let answered = |id: &DeviceId| $core.table.device(id).and_then(|device| device.answered_at);
             devices.filter(|id| answered(id).is_none_or(|at| at <= since)).collect()
         };
-        let $view = alert::View { labels: &labels, link_at: &link_at, missing: &missing, silent: &silent };
+        let $view =
+            alert::View { labels: &labels, link_at: &link_at, missing: &missing, because: &because, silent: &silent };
         $call
     }};
 }
@@ -175,8 +182,9 @@ impl Core {
                     }
                     Ok(Command::Audited(audit)) => {
                         let verdicts = self.detectors.audit(now, &audit);
-                        self.observe(now, verdicts, &mut told);
+                        // What is told of a point is judged by what made it one.
                         self.audited = Some(audit);
+                        self.observe(now, verdicts, &mut told);
                     }
                     Ok(Command::Stop) | Err(TryRecvError::Disconnected) => {
                         self.submit(now, told, &mut pace);
