@@ -13,6 +13,7 @@
 mod context;
 mod discovery;
 mod exporter;
+mod exports;
 mod fetch;
 mod glob;
 mod mask;
@@ -52,6 +53,7 @@ use crate::collect::{HostSettings, Target, TrapSettings};
 use crate::deliver::ReceiverSettings;
 use crate::mib::profile::Profiles;
 use crate::snmp::Credentials;
+use crate::export::ExportSettings;
 use crate::{aggregate, detect, history, topology, web};
 
 /// The file that is read where none is named, if it is there.
@@ -85,6 +87,8 @@ pub struct Settings {
     pub receivers: Vec<ReceiverSettings>,
     /// `[[route]]`
     pub routes: Vec<Route>,
+    /// `[[export]]`
+    pub exports: Vec<ExportSettings>,
 }
 
 /// `[snmp]`: what targets have that do not say otherwise, and all credentials.
@@ -256,6 +260,7 @@ fn resolve<'a>(context: &'a Context<'a>, table: &'a DeTable<'a>, last_good: &mut
     let mut root = Section::root(context, table);
     root.hint("target", "targets are written [[snmp.target]]");
     root.hint("receivers", "each receiver is a table of its own: [[receiver]]");
+    root.hint("exports", "each export is a table of its own: [[export]]");
     root.hint("routes", "each route is a table of its own: [[route]]");
     let history = sections::read_history(&mut root);
     let snmp = root.section("snmp", "write [snmp]");
@@ -274,6 +279,7 @@ fn resolve<'a>(context: &'a Context<'a>, table: &'a DeTable<'a>, last_good: &mut
         topology: sections::read_topology(&mut root),
         receivers,
         routes,
+        exports: exports::read_exports(&mut root),
     };
     if names.is_empty() {
         context.warn_file(

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Nothing here waits: samples come from a bounded queue, transitions go to a deliverer that writes them down in a thread of
-//! its own, history takes what it can, and readers take what was last shown.
+//! its own, history and exports take what they can, and readers take what was last shown.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +19,7 @@ use crate::aggregate::{Changes, SampleReceiver, Table};
 use crate::alert::{Book, Transition};
 use crate::deliver::{Clock, Deliverer};
 use crate::detect::{Detectors, Verdicts};
+use crate::export::Exports;
 use crate::fabric::{DeviceId, FindingKey, InterfaceId, LinkId, Reading, Sample, Subject, Timestamp};
 use crate::history::History;
 use crate::topology::{self, LinkReport, Topology, View};
@@ -64,6 +65,7 @@ pub(super) struct Core {
     pub book: Book,
     pub deliverer: Arc<Deliverer>,
     pub history: Option<History>,
+    pub exports: Exports,
     pub views: Arc<Views>,
     pub clock: Clock,
     /// What the last sample changed; kept for its memory.
@@ -156,10 +158,15 @@ impl Core {
             let verdicts = self.detectors.forget_interface(interface);
             self.observe(now, verdicts, told);
         }
+        let heard = matches!(sample.reading, Reading::Poll(_) | Reading::Event { .. });
+        let mut exported = Vec::new();
+        if heard && self.exports.is_active() {
+            exported.reserve_exact(changes.interfaces.len());
+        }
         for &slot in &changes.interfaces {
             let Some(state) = self.table.interface_at(slot) else { continue };
             // Before the first poll its status is unknown, which is no reading.
-            if matches!(sample.reading, Reading::Poll(_) | Reading::Event { .. }) {
+            if heard {
                 self.topology.learn_status(now, &state.id, state.oper_status);
             }
             let link = self.topology.link_at(&state.id);
@@ -169,6 +176,12 @@ impl Core {
             if let Some(report) = report {
                 self.judge_link(now, &report, told);
             }
+            if exported.capacity() > 0 {
+                exported.push(state);
+            }
+        }
+        if !exported.is_empty() {
+            self.exports.offer(device, now, matches!(sample.reading, Reading::Poll(_)), exported);
         }
         if !changes.retired
             && let Some(state) = self.table.device(device)
@@ -253,6 +266,9 @@ impl Core {
             self.remember();
             pace.remembered_at = now;
             pace.forgotten = false;
+        }
+        if self.exports.is_active() {
+            self.exports.offer_alerts(&told);
         }
         self.deliverer.submit(told);
         self.views.show_alerts(self.book.alerts().cloned().collect());
