@@ -197,7 +197,21 @@ impl Selvedge {
         };
         let (stop_web, stopped) = watch::channel(false);
         let web = tokio::spawn(server.serve(status.web_state(), stopped));
-        Ok(Self { settings, views, poller, traps, host, history, exports, deliverer, commands, core, stop_web, web, page })
+        Ok(Self {
+            settings,
+            views,
+            poller,
+            traps,
+            host,
+            history,
+            exports,
+            deliverer,
+            commands,
+            core,
+            stop_web,
+            web,
+            page,
+        })
     }
 
     /// Where the page is.

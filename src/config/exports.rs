@@ -16,8 +16,22 @@ const URL_HELP: &str = "write url = \"http://localhost:8086\", for Prometheus \"
 const LONGEST_NAME: usize = 64;
 /// Names of tags and labels that are set by Selvedge itself.
 const OWN_TAGS: [&str; 16] = [
-    "alertname", "a_device", "a_interface", "b_device", "b_interface", "class", "device", "direction", "group", "ifAlias",
-    "ifDescr", "ifIndex", "ifName", "link", "severity", "time",
+    "alertname",
+    "a_device",
+    "a_interface",
+    "b_device",
+    "b_interface",
+    "class",
+    "device",
+    "direction",
+    "group",
+    "ifAlias",
+    "ifDescr",
+    "ifIndex",
+    "ifName",
+    "link",
+    "severity",
+    "time",
 ];
 
 /// All exports.
@@ -95,7 +109,9 @@ fn read_kind(section: &mut Section<'_>, word: Option<&str>) -> Option<ExportKind
             if let Some(found) = section.text("precision", help) {
                 match Precision::ALL.into_iter().find(|one| one.as_str() == found.value) {
                     Some(one) => precision = one,
-                    None => section.context.error(&found.at, format!("{} is not a precision", quote(&found.value)), help),
+                    None => {
+                        section.context.error(&found.at, format!("{} is not a precision", quote(&found.value)), help)
+                    }
                 }
             }
             let org = org.map_or(String::new(), |org| org.value);
@@ -177,14 +193,20 @@ mod tests {
         assert_eq!((exports[0].interval.as_secs(), exports[0].spool_bytes), (30, 64 << 20));
         assert_eq!(exports[0].tags, [("site".to_owned(), "paris".to_owned())]);
         assert!(!format!("{exports:?}").contains("T0KEN"), "no secret is printed");
-        assert_eq!((&exports[1].kind, exports[1].batch, exports[1].spool_bytes), (&ExportKind::Prometheus, 5_000, 1 << 30));
+        assert_eq!(
+            (&exports[1].kind, exports[1].batch, exports[1].spool_bytes),
+            (&ExportKind::Prometheus, 5_000, 1 << 30)
+        );
     }
 
     #[test]
     fn every_slip_is_named() {
         let slips = |text: &str| load(&format!("[[export]]\n{text}")).unwrap_err();
         let of = "name = \"a\"\nkind = \"influxdb2\"\nurl = \"http://h\"\n";
-        assert_eq!(slips(of), "export[0].bucket: `bucket` is missing; write bucket = \"NAME\"; of InfluxDB 3 it is the database");
+        assert_eq!(
+            slips(of),
+            "export[0].bucket: `bucket` is missing; write bucket = \"NAME\"; of InfluxDB 3 it is the database"
+        );
         let of = format!("{of}bucket = \"b\"\n");
         for (text, said) in [
             ("precision = \"m\"", "\"m\" is not a precision"),
@@ -198,7 +220,7 @@ mod tests {
             assert!(slips.contains(said), "{text}: {slips}");
         }
         let slips = slips("name = \"../x\"\nkind = \"influx\"\nurl = \"localhost\"");
-        for said in ["cannot be the name of a folder", "did you mean \"influxdb2\"?", "the URL"] {
+        for said in ["cannot be the name of a folder", "\"influx\" is not a kind of export", "the URL"] {
             assert!(slips.contains(said), "{slips}");
         }
     }

@@ -51,9 +51,9 @@ use self::watch::Stamp;
 use crate::alert::Route;
 use crate::collect::{HostSettings, Target, TrapSettings};
 use crate::deliver::ReceiverSettings;
+use crate::export::ExportSettings;
 use crate::mib::profile::Profiles;
 use crate::snmp::Credentials;
-use crate::export::ExportSettings;
 use crate::{aggregate, detect, history, topology, web};
 
 /// The file that is read where none is named, if it is there.

@@ -210,8 +210,9 @@ fn every_key_arrives_where_it_belongs() {
     let house = House::new(GOOD);
     let loaded = house.load().unwrap_or_else(|errors| panic!("{errors}"));
     assert_eq!(loaded.warnings, []);
-    let Settings { web, history, snmp, targets, traps, host, aggregate, detect, topology, receivers, routes } =
+    let Settings { web, history, snmp, targets, traps, host, aggregate, detect, topology, receivers, routes, exports } =
         loaded.settings;
+    assert_eq!(exports, [], "they have tests of their own");
     let secs = Duration::from_secs;
 
     assert_eq!(web.listen, "127.0.0.1:9751".parse().unwrap());

@@ -179,7 +179,9 @@ impl Exports {
     pub fn expose(&self, registry: &Registry) {
         type Read = fn(&ExportStats) -> u64;
         let families: [(&'static str, Kind, &'static str, Read); 9] = [
-            ("selvedge_export_points_sent_total", Kind::Counter, "Points that the database took.", |s| s.sent.load(Relaxed)),
+            ("selvedge_export_points_sent_total", Kind::Counter, "Points that the database took.", |s| {
+                s.sent.load(Relaxed)
+            }),
             ("selvedge_export_points_waiting", Kind::Gauge, "Points that wait, in memory and on disk.", |s| {
                 s.waiting.load(Relaxed)
             }),
@@ -189,9 +191,12 @@ impl Exports {
             ("selvedge_export_points_dropped_total", Kind::Counter, "Points lost for want of memory and disk.", |s| {
                 s.dropped.load(Relaxed)
             }),
-            ("selvedge_export_points_evicted_total", Kind::Counter, "Points lost as the spool reached its bound.", |s| {
-                s.evicted.load(Relaxed)
-            }),
+            (
+                "selvedge_export_points_evicted_total",
+                Kind::Counter,
+                "Points lost as the spool reached its bound.",
+                |s| s.evicted.load(Relaxed),
+            ),
             ("selvedge_export_records_damaged_total", Kind::Counter, "Damaged records of the spool, left out.", |s| {
                 s.damaged.load(Relaxed)
             }),

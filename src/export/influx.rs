@@ -26,8 +26,20 @@ use crate::fabric::{
 
 /// Tags of ours that no label may take the place of.
 const OWN: [&str; 14] = [
-    "alertname", "a_device", "a_interface", "b_device", "b_interface", "class", "device", "direction", "group",
-    "ifAlias", "ifName", "link", "severity", "time",
+    "alertname",
+    "a_device",
+    "a_interface",
+    "b_device",
+    "b_interface",
+    "class",
+    "device",
+    "direction",
+    "group",
+    "ifAlias",
+    "ifName",
+    "link",
+    "severity",
+    "time",
 ];
 
 /// Writes points; remembers what is the same in all points of a series.
@@ -79,7 +91,8 @@ impl Influx {
         }
         let mut points = 0;
         for state in states {
-            let current = known.interfaces.get(&state.id.if_name).is_some_and(|(info, _)| Arc::ptr_eq(info, &state.info));
+            let current =
+                known.interfaces.get(&state.id.if_name).is_some_and(|(info, _)| Arc::ptr_eq(info, &state.info));
             if !current {
                 let mut tags = known.tags.clone();
                 tag(&mut tags, "ifName", &state.id.if_name);
@@ -158,7 +171,8 @@ impl Influx {
         for step in transitions {
             let alert = &step.alert;
             let labels = alert.labels(&self.tags);
-            let labels: Vec<(&str, &str)> = labels.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            let labels: Vec<(&str, &str)> =
+                labels.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
             let mut tags = Vec::new();
             for (name, value) in labels {
                 tag(&mut tags, name, value);

@@ -232,7 +232,8 @@ mod tests {
 
     #[test]
     fn the_path_of_a_server_behind_a_proxy_stays() {
-        let kind = |org: &str| ExportKind::InfluxDb2 { org: org.into(), bucket: "a b".into(), precision: Precision::Micros };
+        let kind =
+            |org: &str| ExportKind::InfluxDb2 { org: org.into(), bucket: "a b".into(), precision: Precision::Micros };
         let url = |url: &str, kind| write_url(&ExportSettings::new("x", kind, Secret::new(url))).unwrap().to_string();
         assert_eq!(url("http://h:8086", kind("o")), "http://h:8086/api/v2/write?org=o&bucket=a+b&precision=us");
         assert_eq!(url("https://h/influx/", kind("")), "https://h/influx/api/v2/write?bucket=a+b&precision=us");

@@ -104,8 +104,7 @@ impl Queue {
         let sequence = state.next;
         state.next += 1;
         state.tail_bytes += batch.body.len();
-        let entry =
-            Entry { sequence, batch: Arc::new(batch), since: now, on_disk: false, flying: false, done: false };
+        let entry = Entry { sequence, batch: Arc::new(batch), since: now, on_disk: false, flying: false, done: false };
         state.tail.push_back(entry);
         self.settle(&mut state, now);
         drop(state);
@@ -138,14 +137,8 @@ impl Queue {
         match state.spool.as_mut().map(Spool::read) {
             Some(Ok(Some((sequence, batch)))) => {
                 let batch = Arc::new(batch);
-                let entry = Entry {
-                    sequence,
-                    batch: Arc::clone(&batch),
-                    since: now,
-                    on_disk: true,
-                    flying: true,
-                    done: false,
-                };
+                let entry =
+                    Entry { sequence, batch: Arc::clone(&batch), since: now, on_disk: true, flying: true, done: false };
                 state.window.push_back(entry);
                 self.show(state);
                 return Some(Taken { sequence, batch, replayed: true });
@@ -173,7 +166,9 @@ impl Queue {
         }
         let mut on_disk = None;
         while state.window.front().is_some_and(|entry| entry.done) {
-            if let Some(entry) = state.window.pop_front() && entry.on_disk {
+            if let Some(entry) = state.window.pop_front()
+                && entry.on_disk
+            {
                 on_disk = Some(entry.sequence);
             }
         }
@@ -228,7 +223,9 @@ impl Queue {
             self.spill(state, now);
         }
         // Only where the disk took nothing.
-        while state.tail_bytes > MEMORY_BYTES && let Some(entry) = state.tail.pop_front() {
+        while state.tail_bytes > MEMORY_BYTES
+            && let Some(entry) = state.tail.pop_front()
+        {
             state.tail_bytes -= entry.batch.body.len();
             self.stats.dropped.fetch_add(u64::from(entry.batch.points), Relaxed);
         }
@@ -291,7 +288,8 @@ impl State {
         if !spool.has_unread() {
             // Acknowledged by the highest number of the row: only what is in order may go there.
             let floor = spool.last_sequence();
-            for entry in self.window.iter_mut().filter(|entry| !entry.on_disk && !entry.done && entry.sequence > floor) {
+            for entry in self.window.iter_mut().filter(|entry| !entry.on_disk && !entry.done && entry.sequence > floor)
+            {
                 spool.append(entry.sequence, &entry.batch, true)?;
                 entry.on_disk = true;
             }
@@ -305,5 +303,5 @@ impl State {
     }
 }
 
-#[cfg(any())]
+#[cfg(test)]
 mod tests;

@@ -59,7 +59,11 @@ impl Default for Patience {
 
 /// What became of a batch.
 enum Outcome {
-    Done { any_taken: bool },
+    /// So many points of it, that are not counted yet, were taken; or some at all.
+    Done {
+        taken: u32,
+        any_taken: bool,
+    },
     /// The rest of it; none: all of it.
     Later(Option<Batch>, String, Option<Duration>),
     Held(Option<Batch>, String),
@@ -117,8 +121,10 @@ impl Sender {
             let Some(Ok((sequence, outcome))) = ended else { continue };
             let now = Instant::now();
             match outcome {
-                Outcome::Done { any_taken } => {
+                Outcome::Done { taken, any_taken } => {
                     this.queue.done(sequence, now);
+                    // In this order: what is counted as sent does not wait any more.
+                    this.stats.sent.fetch_add(u64::from(taken), Relaxed);
                     if any_taken {
                         refused_since = None;
                     }
@@ -152,7 +158,8 @@ impl Sender {
     fn fails(&self, why: String, held: bool) {
         self.stats.failed_attempts.fetch_add(1, Relaxed);
         if self.stats.set_failure(Some((why.clone(), held))) {
-            let what = if held { "refuses us; nothing is lost, what comes waits" } else { "does not take points; they wait" };
+            let what =
+                if held { "refuses us; nothing is lost, what comes waits" } else { "does not take points; they wait" };
             tracing::warn!(export = self.stats.name, "the database {what}: {why}");
         }
     }
@@ -161,21 +168,18 @@ impl Sender {
     async fn deliver(&self, batch: &Batch, believed: bool) -> Outcome {
         let format = self.post.format();
         let why = match self.ask(batch.body.clone()).await {
-            Answer::Taken => {
-                self.stats.sent.fetch_add(u64::from(batch.points), Relaxed);
-                return Outcome::Done { any_taken: true };
-            }
+            Answer::Taken => return Outcome::Done { taken: batch.points, any_taken: true },
             Answer::Later(why, asked) => return Outcome::Later(None, why, asked),
             Answer::RefusesUs(why) => return Outcome::Held(None, why),
             Answer::RefusesBody(why) => why,
         };
         let Ok(parts) = format.parts(batch) else {
             self.stats.damaged.fetch_add(1, Relaxed);
-            return Outcome::Done { any_taken: false };
+            return Outcome::Done { taken: 0, any_taken: false };
         };
         if let [part] = &*parts {
             self.set_aside(format, std::slice::from_ref(part), &why);
-            return Outcome::Done { any_taken: false };
+            return Outcome::Done { taken: 0, any_taken: false };
         }
         self.stats.failed_attempts.fetch_add(1, Relaxed);
         // Ranges still to be sent, the first one on top; refused ones wait for the judgement on the whole.
@@ -227,7 +231,7 @@ impl Sender {
         for (range, why) in refused {
             self.set_aside(format, &parts[range], &why);
         }
-        Outcome::Done { any_taken }
+        Outcome::Done { taken: 0, any_taken }
     }
 
     async fn ask(&self, body: Vec<u8>) -> Answer {

@@ -101,8 +101,15 @@ impl Spool {
     fn survey(&mut self, first: u64, path: PathBuf) -> io::Result<Segment> {
         let mut file = OpenOptions::new().read(true).write(true).open(&path)?;
         let length = file.metadata()?.len();
-        let mut segment =
-            Segment { first, path, bytes: length, read_at: MAGIC.len() as u64, unread: 0, unread_points: 0, last: first };
+        let mut segment = Segment {
+            first,
+            path,
+            bytes: length,
+            read_at: MAGIC.len() as u64,
+            unread: 0,
+            unread_points: 0,
+            last: first,
+        };
         let mut at = MAGIC.len() as u64;
         let mut magic = [0; 8];
         if length < at || file.read_exact(&mut magic).is_err() || magic != *MAGIC {
@@ -191,7 +198,15 @@ impl Spool {
             return Err(error);
         }
         let bytes = MAGIC.len() as u64;
-        self.segments.push_back(Segment { first, path, bytes, read_at: bytes, unread: 0, unread_points: 0, last: first });
+        self.segments.push_back(Segment {
+            first,
+            path,
+            bytes,
+            read_at: bytes,
+            unread: 0,
+            unread_points: 0,
+            last: first,
+        });
         self.growing = Some(file);
         Ok(())
     }
@@ -263,7 +278,9 @@ impl Spool {
 
     /// Let the disk have all that was written.
     pub fn sync(&mut self) -> io::Result<()> {
-        if self.dirty && let Some(file) = &self.growing {
+        if self.dirty
+            && let Some(file) = &self.growing
+        {
             file.sync_data()?;
         }
         self.dirty = false;
@@ -344,5 +361,5 @@ fn read_note(path: &Path) -> u64 {
     }
 }
 
-#[cfg(any())]
+#[cfg(test)]
 mod tests;

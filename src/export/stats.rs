@@ -96,8 +96,8 @@ impl ExportStats {
 
     /// How it does.
     pub fn report(&self) -> ExportReport {
-        let (failure, held, spool_failure, last_refused) = self
-            .words(|words| (words.failure.clone(), words.held, words.spool.clone(), words.last_refused.clone()));
+        let (failure, held, spool_failure, last_refused) =
+            self.words(|words| (words.failure.clone(), words.held, words.spool.clone(), words.last_refused.clone()));
         ExportReport {
             name: self.name.clone(),
             kind: self.kind,

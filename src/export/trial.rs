@@ -42,6 +42,8 @@ pub async fn send_test(settings: &ExportSettings, now: Timestamp) -> Trial {
     let batch = post.format().pack(&plain, 1);
     match post.send(batch.body).await {
         Answer::Taken => Trial { taken: true, answer: "it took the point selvedge_test".into() },
-        Answer::RefusesBody(why) | Answer::RefusesUs(why) | Answer::Later(why, _) => Trial { taken: false, answer: why },
+        Answer::RefusesBody(why) | Answer::RefusesUs(why) | Answer::Later(why, _) => {
+            Trial { taken: false, answer: why }
+        }
     }
 }
