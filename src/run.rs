@@ -1,18 +1,20 @@
 //! The only wiring: build all rooms, start them, reload them, stop them.
 //!
 //! ```text
-//!   threads   core (table, topology, detectors, book), alert-clerk (outbox), history, export and export-send
+//!   threads   core (table, topology, detectors, book), auditor (ledger), alert-clerk (outbox), history, forecast, export and export-send
 //!   tasks     poller (one for each target), traps, host, web, couriers (one for each receiver)
 //! ```
 
+mod auditor;
 mod core;
+mod forecast;
 mod status;
 mod views;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -21,13 +23,15 @@ use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-use self::core::{Command, Core, CoreSettings, TOPOLOGY_DOCUMENT};
+use self::auditor::Desk;
+use self::core::{Command, Core, CoreSettings, SILENCES_DOCUMENT, TOPOLOGY_DOCUMENT};
+use self::forecast::Forecaster;
 use self::status::Status;
 pub use self::views::{Drawing, Views};
 use crate::aggregate::{self, Changes, Table};
-use crate::alert::Book;
+use crate::alert::{Book, Gate, Silences};
 use crate::collect::host::{self, Host};
-use crate::collect::snmp::{NameChange, NameSink, Poller, Progress};
+use crate::collect::snmp::{NameChange, NameSink, Poke, Poller, Progress, Who};
 use crate::collect::traps::TrapListener;
 use crate::collect::{SampleSink, TrapSettings, clock};
 use crate::config::Settings;
@@ -97,7 +101,9 @@ pub struct Selvedge {
     exports: Exports,
     deliverer: Arc<Deliverer>,
     commands: Sender<Command>,
+    forecaster: Option<Forecaster>,
     core: JoinHandle<()>,
+    auditor: JoinHandle<()>,
     stop_web: watch::Sender<bool>,
     web: tokio::task::JoinHandle<()>,
     page: SocketAddr,
@@ -118,6 +124,7 @@ impl Selvedge {
         let memory = remembered::<Memory>(&store, TOPOLOGY_DOCUMENT).map_err(unreadable)?;
         let names = remembered::<BTreeMap<String, DeviceId>>(&store, NAMES_DOCUMENT).map_err(unreadable)?;
         let names = names.unwrap_or_default();
+        let silences = remembered::<Silences>(&store, SILENCES_DOCUMENT).map_err(unreadable)?.unwrap_or_default();
         let engine = remembered::<Engine>(&store, ENGINE_DOCUMENT).map_err(unreadable)?.unwrap_or_default().rebooted();
         let history = match settings.history.enabled {
             true => Some(History::start(&settings.history).map_err(StartError::History)?),
@@ -143,7 +150,13 @@ impl Selvedge {
         detectors.prime(saved.alerts.iter().filter(|alert| alert.is_active()).map(|alert| alert.key()));
         let mut book = Book::new();
         book.restore(saved);
+        // The poller starts after the core: whom it should ask before that is asked with the first poll anyway.
+        let asked: Arc<OnceLock<Weak<Poller>>> = Arc::default();
+        let asker = Arc::clone(&asked);
         let (commands, inbox) = channel::unbounded();
+        let (audits, drawn) = channel::bounded(1);
+        let desk =
+            Desk { views: Arc::clone(&views), asked: drawn, tell: commands.clone(), clock: Arc::new(clock::now) };
         let core = Core {
             samples: queue,
             commands: inbox,
@@ -151,18 +164,43 @@ impl Selvedge {
             topology: Topology::new(settings.topology.clone(), memory),
             detectors,
             book,
+            gate: Gate::new(settings.alerts.clone(), silences),
+            ask: Box::new(move |device| {
+                if let Some(poller) = asker.get().and_then(Weak::upgrade) {
+                    poller.poke(&Who::Device(device), Poke::States);
+                }
+            }),
             deliverer: Arc::clone(&deliverer),
             history: history.clone(),
             exports: exports.clone(),
             views: Arc::clone(&views),
             clock: Arc::new(clock::now),
             changes: Changes::default(),
+            sensors: BTreeMap::new(),
+            audits,
+            audited: None,
         };
         let core = std::thread::Builder::new()
             .name("core".into())
             .spawn(move || core.run())
             .map_err(|error| StartError::System("start the core's thread", error))?;
+        let auditor = std::thread::Builder::new()
+            .name("auditor".into())
+            .spawn(move || desk.run())
+            .map_err(|error| StartError::System("start the auditor's thread", error))?;
 
+        let forecaster = match &history {
+            Some(history) => Some(
+                Forecaster::start(
+                    settings.detect.forecast.clone(),
+                    history.clone(),
+                    Arc::clone(&views),
+                    commands.clone(),
+                )
+                .map_err(|error| StartError::System("start the forecast's thread", error))?,
+            ),
+            None => None,
+        };
         let queue_stats = samples.clone();
         let sink: SampleSink = Arc::new(move |sample| samples.push(sample));
         let poller = Poller::start(
@@ -172,6 +210,7 @@ impl Selvedge {
         )
         .map_err(|error| StartError::System("open sockets for SNMP", error))?;
         let poller = Arc::new(poller);
+        let _ = asked.set(Arc::downgrade(&poller));
         let traps = match &settings.traps {
             Some(wanted) => {
                 // Kept before it is used: no sender of informs may see a boot twice.
@@ -193,6 +232,7 @@ impl Selvedge {
             exports: exports.clone(),
             deliverer: Arc::clone(&deliverer),
             queue: queue_stats,
+            commands: commands.clone(),
             started_at: clock::now(),
         };
         let (stop_web, stopped) = watch::channel(false);
@@ -207,7 +247,9 @@ impl Selvedge {
             exports,
             deliverer,
             commands,
+            forecaster,
             core,
+            auditor,
             stop_web,
             web,
             page,
@@ -246,7 +288,11 @@ impl Selvedge {
             aggregate: settings.aggregate.clone(),
             topology: settings.topology.clone(),
             detect: settings.detect.clone(),
+            alerts: settings.alerts.clone(),
         };
+        if let Some(forecaster) = &self.forecaster {
+            forecaster.reconfigure(settings.detect.forecast.clone());
+        }
         // The core ends only after this has been dropped.
         let _ = self.commands.send(Command::Reconfigure(Box::new(core)));
         if settings.receivers != self.settings.receivers || settings.routes != self.settings.routes {
@@ -270,11 +316,15 @@ impl Selvedge {
         // Their last holders: both end here, the host's thread within a blink.
         drop(self.host);
         drop(self.poller);
+        let forecaster = self.forecaster;
+        let _ = tokio::task::spawn_blocking(move || drop(forecaster)).await;
         let _ = self.commands.send(Command::Stop);
-        let core = self.core;
-        let ended = tokio::task::spawn_blocking(move || core.join()).await;
-        if !matches!(ended, Ok(Ok(()))) {
-            tracing::error!("the core ended in a panic");
+        // The auditor ends when the core does, for nobody asks it any more.
+        for (name, thread) in [("core", self.core), ("auditor", self.auditor)] {
+            let ended = tokio::task::spawn_blocking(move || thread.join()).await;
+            if !matches!(ended, Ok(Ok(()))) {
+                tracing::error!("the {name} ended in a panic");
+            }
         }
         self.deliverer.stop(GRACE).await;
         let exports = self.exports;
@@ -297,6 +347,8 @@ fn export_surroundings(views: &Arc<Views>) -> export::Surroundings {
                 interfaces: Vec::new(),
                 links: drawing.links.clone(),
                 groups: drawing.groups.clone(),
+                sensors: drawing.sensors.clone(),
+                losses: drawing.losses.clone(),
             };
             export::Picture { fabric, alerts: picture.alerts() }
         }),

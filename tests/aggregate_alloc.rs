@@ -109,7 +109,8 @@ fn nothing_is_allocated_per_sample() {
         black_box(reader.device(&id.device));
         allocated.push(ALLOCATIONS.get() - before);
     }
-    // The first rounds grow the buffers of `changes` and this thread's own structures.
-    assert!(allocated[3..].iter().all(|count| *count == 0), "{allocated:?}");
+    // The first rounds grow the buffers of `changes` and this thread's own structures, and make a place for the spread of
+    // every port's utilisation at its first traffic: one of them has none before the third interval.
+    assert!(allocated[4..].iter().all(|count| *count == 0), "{allocated:?}");
     assert!(reader.interface(&id).unwrap().rates[Counter::InOctets].known().is_some());
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::algebra::Clock;
 use super::seqlock::SeqCell;
+use super::speed::LAG;
 use crate::fabric::{
     AdminStatus, Counter, CounterWidth, Counters, DeviceHealth, DeviceId, DeviceIdentity, DeviceState, InterfaceId,
     InterfaceInfo, InterfaceState, OperStatus, Rate, Rates, SpeedSource, Timestamp, Unknown, UnreachableReason, Uptime,
@@ -34,20 +35,27 @@ pub const SPEED: usize = 3;
 /// The place of the [`pack_span`] that the rates were taken over; 0 where there was none yet.
 pub const SPAN: usize = 4;
 
-/// Bits of a span's uncertainty in microseconds: 33 s, more than any cache that is believed in.
-const UNCERTAINTY_BITS: u32 = 25;
+/// What the two ways in which a span may be off are counted in, microseconds, and their bits: up to 33 s each, more than any
+/// cache that is believed in.
+const OFF_UNIT_US: u64 = 4_096;
+const OFF_BITS: u32 = 13;
 
-/// The span that rates were taken over, and how far it may be off, both in microseconds: up to 6 days, up to 33 s.
-pub const fn pack_span(span_us: u64, uncertainty_us: u64) -> u64 {
-    const MOST: u64 = (1 << UNCERTAINTY_BITS) - 1;
-    const LONGEST: u64 = (1 << (64 - UNCERTAINTY_BITS)) - 1;
+/// The span that rates were taken over, how far it may be off, and how much more for a cache that polls cannot see, all in
+/// microseconds. The span is kept up to 3 days; the others are rounded up.
+pub const fn pack_span(span_us: u64, uncertainty_us: u64, unseen_us: u64) -> u64 {
+    const LONGEST: u64 = (1 << (64 - 2 * OFF_BITS)) - 1;
+    const fn off(us: u64) -> u64 {
+        const MOST: u64 = (1 << OFF_BITS) - 1;
+        let units = us.div_ceil(OFF_UNIT_US);
+        if units > MOST { MOST } else { units }
+    }
     let span_us = if span_us > LONGEST { LONGEST } else { span_us };
-    span_us << UNCERTAINTY_BITS | if uncertainty_us > MOST { MOST } else { uncertainty_us }
+    span_us << (2 * OFF_BITS) | off(uncertainty_us) << OFF_BITS | off(unseen_us)
 }
 
-fn unpack_span(word: u64) -> (Duration, Duration) {
-    let micros = Duration::from_micros;
-    (micros(word >> UNCERTAINTY_BITS), micros(word & ((1 << UNCERTAINTY_BITS) - 1)))
+fn unpack_span(word: u64) -> [Duration; 3] {
+    let off = |units: u64| Duration::from_micros((units & ((1 << OFF_BITS) - 1)) * OFF_UNIT_US);
+    [Duration::from_micros(word >> (2 * OFF_BITS)), off(word >> OFF_BITS), off(word)]
 }
 
 /// The place of a counter's value.
@@ -161,18 +169,35 @@ pub struct Basis {
     /// The time between the two readings, or, where the device is known to cache, between the two refreshes of its
     /// cache that they show.
     pub span: Duration,
-    /// How far `span` may be off: a known rate is off by no more than a factor of `span / (span -+ uncertainty)`.
+    /// How far `span` may be off for what was seen of the device: its clock's steps, and its cache where it has one.
     pub uncertainty: Duration,
+    /// How much more it may be off for what no poll can show: a cache that is refreshed between any two polls, as net-snmp
+    /// refreshes its interfaces every 3 s by itself. Zero where the cache is seen. Over many polls this comes to nothing.
+    pub unseen: Duration,
     /// Whose time it is.
     pub clock: Clock,
 }
 
+impl Basis {
+    /// The least and the most that a rate of `rate` may truly be: the bound that is vouched for. The most is none where the
+    /// span may have been as good as nothing. One unit of the counter comes on top, as does the difference between the
+    /// delays of two answers where the clock is ours.
+    pub fn bounds(self, rate: f64) -> (f64, Option<f64>) {
+        let counted = rate * self.span.as_secs_f64();
+        let off = self.uncertainty + self.unseen;
+        let shortest = self.span.saturating_sub(off);
+        let most = (!shortest.is_zero()).then(|| counted / shortest.as_secs_f64());
+        (counted / (self.span + off).as_secs_f64(), most)
+    }
+}
+
 /// The basis out of a cell's words; none while there are no rates.
 pub fn basis(words: &[u64; INTERFACE_WORDS]) -> Option<Basis> {
-    let (span, uncertainty) = unpack_span(words[SPAN]);
+    let [span, uncertainty, unseen] = unpack_span(words[SPAN]);
     (words[SPAN] != 0).then(|| Basis {
         span,
         uncertainty,
+        unseen,
         clock: if Flags::unpack(words[FLAGS]).device_clock { Clock::Device } else { Clock::Ours },
     })
 }
@@ -194,14 +219,16 @@ pub fn interface_state(words: &[u64; INTERFACE_WORDS], device: &DeviceId, info: 
     let speed_bps = (words[SPEED] != 0).then_some(words[SPEED]);
     // Gaps count where the speed is that of an Ethernet port itself, and only such a port's is ever assumed.
     let speed_source = speed_bps.map(|bps| match info.speed_bps {
+        None if flags.counts_gaps && info.if_type == LAG => SpeedSource::Members,
         None if flags.counts_gaps => SpeedSource::Assumed,
         Some(stated) if stated == bps => SpeedSource::Stated,
+        // An aggregate's speed is declared, or that of its ports.
+        Some(_) if flags.counts_gaps => SpeedSource::Members,
         _ => SpeedSource::Declared,
     });
     let at = |index: usize, valid: bool| valid.then(|| Timestamp::from_micros(words[index] as i64));
-    use Counter::*;
-    let frames_in = flags.counts_gaps.then_some([InUcastPkts, InMulticastPkts, InBroadcastPkts]);
-    let frames_out = flags.counts_gaps.then_some([OutUcastPkts, OutMulticastPkts, OutBroadcastPkts]);
+    use Counter::{InOctets, OutOctets};
+    let (frames_in, frames_out) = (flags.counts_gaps.then_some(FRAMES_IN), flags.counts_gaps.then_some(FRAMES_OUT));
     InterfaceState {
         id: InterfaceId { device: device.clone(), if_name: Arc::clone(&info.if_name) },
         info: Arc::clone(info),
@@ -212,8 +239,8 @@ pub fn interface_state(words: &[u64; INTERFACE_WORDS], device: &DeviceId, info: 
         oper_changed_at: at(OPER_CHANGED_AT, flags.oper_changed),
         seen_up: flags.seen_up,
         polled_at: at(POLLED_AT, flags.polled),
-        utilization_in: utilization(&rates, InOctets, frames_in, speed_bps),
-        utilization_out: utilization(&rates, OutOctets, frames_out, speed_bps),
+        utilization_in: utilization(|counter| rates[counter], InOctets, frames_in, speed_bps),
+        utilization_out: utilization(|counter| rates[counter], OutOctets, frames_out, speed_bps),
         counters,
         rates,
     }
@@ -230,12 +257,31 @@ const GAP_OCTETS: f64 = 20.0;
 /// speed is that of an Ethernet port these octets belong to the load; for a speed that the operator declared (a shaped
 /// port, a leased line) they do not, because such a speed is sold and enforced in counted octets. What measures above
 /// the speed, by tolerance or because a declared speed is not enforced, is 1; the rates tell by how much.
-fn utilization(rates: &Rates, octets: Counter, frames: Option<[Counter; 3]>, speed_bps: Option<u64>) -> Rate {
+fn utilization(
+    rate: impl Fn(Counter) -> Rate,
+    octets: Counter,
+    frames: Option<[Counter; 3]>,
+    speed_bps: Option<u64>,
+) -> Rate {
     let Some(speed_bps) = speed_bps else { return Rate::Unknown(Unknown::NoSpeed) };
-    rates[octets].map(|octets_per_s| {
-        let frames_per_s: f64 = frames.iter().flatten().filter_map(|frames| rates[*frames].known()).sum();
+    rate(octets).map(|octets_per_s| {
+        let frames_per_s: f64 = frames.iter().flatten().filter_map(|frames| rate(*frames).known()).sum();
         ((octets_per_s + GAP_OCTETS * frames_per_s) * 8.0 / speed_bps as f64).min(1.0)
     })
+}
+
+const FRAMES_IN: [Counter; 3] = [Counter::InUcastPkts, Counter::InMulticastPkts, Counter::InBroadcastPkts];
+const FRAMES_OUT: [Counter; 3] = [Counter::OutUcastPkts, Counter::OutMulticastPkts, Counter::OutBroadcastPkts];
+
+/// Received and sent, as they lie in the cell now. For the writing thread only.
+pub fn utilizations(cell: &InterfaceCell, flags: Flags) -> [Option<f64>; 2] {
+    let rate = |counter: Counter| match flags.present >> counter.slot() & 1 {
+        1 => unpack_rate(cell.peek(rate_at(counter.slot()))),
+        _ => Rate::Unknown(Unknown::Missing),
+    };
+    let speed_bps = Some(cell.peek(SPEED)).filter(|speed_bps| *speed_bps != 0);
+    [(Counter::InOctets, FRAMES_IN), (Counter::OutOctets, FRAMES_OUT)]
+        .map(|(octets, frames)| utilization(rate, octets, flags.counts_gaps.then_some(frames), speed_bps).known())
 }
 
 const REASONS: [UnreachableReason; 5] = [
@@ -362,13 +408,13 @@ mod tests {
         rates[Counter::InOctets] = Rate::Known(frames_per_s * 64.0);
         rates[Counter::InUcastPkts] = Rate::Known(frames_per_s);
         let frames = Some([Counter::InUcastPkts, Counter::InMulticastPkts, Counter::InBroadcastPkts]);
-        let share = |frames, speed| utilization(&rates, Counter::InOctets, frames, speed);
+        let share = |frames, speed| utilization(|counter| rates[counter], Counter::InOctets, frames, speed);
         assert!((share(frames, Some(10_000_000_000)).known().unwrap() - 1.0).abs() < 1e-9);
         assert!((share(None, Some(10_000_000_000)).known().unwrap() - 64.0 / 84.0).abs() < 1e-9);
         assert_eq!(share(None, Some(1_000_000_000)), Rate::Known(1.0));
         assert_eq!(share(frames, None), Rate::Unknown(Unknown::NoSpeed));
         assert_eq!(
-            utilization(&rates, Counter::OutOctets, frames, Some(1)),
+            utilization(|counter| rates[counter], Counter::OutOctets, frames, Some(1)),
             Rate::Unknown(Unknown::FirstSample),
             "an unknown rate says itself why"
         );

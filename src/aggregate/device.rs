@@ -1,6 +1,6 @@
 //! One device in the writer's hands: who it is, which interfaces it has, whether it answers.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::Settings;
@@ -10,10 +10,10 @@ use super::changes::{Changes, OperChange, Slot};
 use super::directory::{Directory, Entry, Roster, Work};
 use super::refresh::Refresh;
 use super::row::{Context, Fate, Outcome, Row};
-use super::speed::Speed;
+use super::speed::{LAG, Speed};
 use crate::fabric::{
-    DeviceHealth, DeviceId, DeviceIdentity, InterfaceId, InterfaceInfo, InterfacePoll, Reading, Sample, Timestamp,
-    Unknown,
+    AggregationMember, DeviceHealth, DeviceId, DeviceIdentity, InterfaceId, InterfaceInfo, InterfacePoll, LacpState,
+    Reading, Sample, Timestamp, Unknown,
 };
 
 /// A device and its interfaces.
@@ -27,6 +27,8 @@ pub struct Device {
     /// When it refreshes its counters.
     pub refresh: Refresh,
     words: DeviceWords,
+    /// Its ports in aggregates that carry their share, as far as its tables say.
+    members: Vec<(Arc<str>, Arc<str>)>,
     /// The last time that its uptime was told.
     moment: Option<Moment>,
 }
@@ -40,6 +42,7 @@ impl Device {
             rows: Vec::new(),
             refresh: Refresh::default(),
             words: DeviceWords::default(),
+            members: Vec::new(),
             moment: None,
         }
     }
@@ -71,8 +74,8 @@ impl Device {
         changes.inventory = true;
         let same_names =
             old.infos.len() == infos.len() && old.infos.iter().zip(&infos).all(|(was, is)| was.if_name == is.if_name);
-        let cells = if same_names {
-            Arc::clone(&old.cells)
+        let (cells, spreads) = if same_names {
+            (Arc::clone(&old.cells), Arc::clone(&old.spreads))
         } else {
             changes.removed.extend(
                 old.infos
@@ -97,7 +100,11 @@ impl Device {
                 drop(write);
                 cell
             };
-            infos.iter().map(|info| place(info).map(copy).unwrap_or_default()).collect()
+            let spread = |index: usize| old.spreads[index].clone();
+            (
+                infos.iter().map(|info| place(info).map(copy).unwrap_or_default()).collect(),
+                infos.iter().map(|info| place(info).map(spread).unwrap_or_default()).collect(),
+            )
         };
         for (index, info) in infos.iter().enumerate() {
             let before = old.find(&info.if_name).map(|index| &old.infos[index]);
@@ -112,8 +119,38 @@ impl Device {
                 changes.interfaces.push(Slot { device: number, interface: index as u32 });
             }
         }
-        self.roster = Arc::new(Roster::new(infos, cells, directory.hasher.clone()));
+        self.roster = Arc::new(Roster::new(infos, cells, spreads, directory.hasher.clone()));
         self.entry.roster.store(Arc::clone(&self.roster));
+        self.add_up(settings);
+    }
+
+    /// It told which of its ports form aggregates.
+    pub fn aggregate(&mut self, members: &[AggregationMember], settings: &Settings) {
+        let carries = |member: &&AggregationMember| {
+            let distributes = |state: LacpState| state.is_empty() || state.has(LacpState::DISTRIBUTING);
+            member.attached != Some(false) && member.actor.is_none_or(distributes)
+        };
+        let pair = |member: &AggregationMember| (Arc::clone(&member.if_name), Arc::clone(&member.aggregator));
+        self.members = members.iter().filter(carries).map(pair).collect();
+        self.add_up(settings);
+    }
+
+    /// The speed of each aggregate is that of its ports that are up, together.
+    pub fn add_up(&mut self, settings: &Settings) {
+        let mut sums: HashMap<&str, u64> = HashMap::new();
+        for (port, aggregator) in &self.members {
+            let Some(at) = self.roster.find(port) else { continue };
+            let up = self.roster.state(&self.entry.id, at).is_some_and(|state| state.oper_status.is_up());
+            let sum = sums.entry(aggregator).or_default();
+            *sum = sum.saturating_add(if up { self.rows[at].speed.capacity_bps(true) } else { 0 });
+        }
+        for (at, info) in self.roster.infos.iter().enumerate().filter(|(_, info)| info.if_type == LAG) {
+            let sum = sums.get(&*info.if_name).copied().unwrap_or(0);
+            let speed = Speed::resolve(settings, self.entry.id.as_str(), info).with_members(sum);
+            if speed != self.rows[at].speed {
+                self.rows[at].set_speed(&self.roster.cells[at], speed);
+            }
+        }
     }
 
     /// Some of its interfaces were polled.
@@ -131,18 +168,20 @@ impl Device {
         let Self { roster, rows, refresh, .. } = self;
         let mut context = Context { now, tolerance: settings.tolerance, refresh, ahead, span: None };
         let (mut next, mut strangers, mut late, mut hasty) = (0, 0, 0, 0);
+        let mut turned = false;
         for poll in polls {
             let Some(index) = place(rows, roster, next, &poll.if_name) else {
                 strangers += 1;
                 continue;
             };
             next = index + 1;
-            let outcome = rows[index].poll(&roster.cells[index], poll, &mut context);
+            let outcome = rows[index].poll(&roster.cells[index], &roster.spreads[index], poll, &mut context);
             match outcome.counters {
                 Fate::Late => late += 1,
                 Fate::Hasty => hasty += 1,
                 Fate::Taken | Fate::None => {}
             }
+            turned |= outcome.oper_changed.is_some();
             if outcome.counters != Fate::Late || outcome.oper_changed.is_some() {
                 note(changes, Slot { device: number, interface: index as u32 }, outcome, now.at);
             }
@@ -151,6 +190,9 @@ impl Device {
         Work::add(&work.strangers, strangers);
         Work::add(&work.late, late);
         Work::add(&work.hasty, hasty);
+        if turned && !self.members.is_empty() {
+            self.add_up(settings);
+        }
     }
 
     /// The previous reading of the first row whose counters moved: the cache was refreshed after it.
@@ -171,7 +213,15 @@ impl Device {
             Reading::Unreachable(reason) => {
                 (self.words.health, self.words.unreachable) = (DeviceHealth::Unreachable, Some(*reason));
             }
-            Reading::Identity(_) | Reading::Inventory(_) | Reading::Poll(_) | Reading::Neighbors(_) => {
+            Reading::Identity(_)
+            | Reading::Inventory(_)
+            | Reading::Poll(_)
+            | Reading::Neighbors(_)
+            | Reading::Aggregations(_)
+            | Reading::SpanningTree(_)
+            | Reading::Sensors(_)
+            | Reading::NextHops(_)
+            | Reading::Gateways(_) => {
                 (self.words.health, self.words.unreachable) = (DeviceHealth::Ok, None);
                 self.words.answered_at = self.words.answered_at.max(Some(at));
                 if let Some(uptime) = sample.device_uptime {

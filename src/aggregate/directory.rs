@@ -10,15 +10,22 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 
 use super::cell::{self, Basis, DeviceCell, DeviceWords, InterfaceCell};
-use crate::fabric::{DeviceId, DeviceIdentity, DeviceState, InterfaceId, InterfaceInfo, InterfaceState};
+use super::spread::SpreadCell;
+use crate::fabric::{
+    DeviceId, DeviceIdentity, DeviceState, InterfaceId, InterfaceInfo, InterfaceState, Timestamp, UtilizationSpread,
+};
 
 const SHARDS: usize = 256;
+
+/// Where the spread of an interface's utilisation lies, from its first traffic on. An interface takes it along from
+/// roster to roster.
+pub type SpreadPlace = OnceLock<Arc<SpreadCell>>;
 
 /// The interfaces of one device.
 #[derive(Default)]
@@ -31,16 +38,23 @@ pub struct Roster {
     hasher: RandomState,
     /// One for each of `infos`.
     pub cells: Arc<[InterfaceCell]>,
+    /// One for each of `infos`.
+    pub spreads: Arc<[SpreadPlace]>,
 }
 
 impl Roster {
     /// Interfaces and their cells, which are as many.
-    pub fn new(infos: Box<[Arc<InterfaceInfo>]>, cells: Arc<[InterfaceCell]>, hasher: RandomState) -> Self {
-        debug_assert_eq!(infos.len(), cells.len());
+    pub fn new(
+        infos: Box<[Arc<InterfaceInfo>]>,
+        cells: Arc<[InterfaceCell]>,
+        spreads: Arc<[SpreadPlace]>,
+        hasher: RandomState,
+    ) -> Self {
+        debug_assert_eq!((infos.len(), infos.len()), (cells.len(), spreads.len()));
         let mut by_hash: Box<[_]> =
             infos.iter().zip(0..).map(|(info, index)| (hash(&hasher, &info.if_name), index)).collect();
         by_hash.sort_unstable();
-        Self { infos, by_hash, hasher, cells }
+        Self { infos, by_hash, hasher, cells, spreads }
     }
 
     /// The index of the interface of this name.
@@ -56,6 +70,11 @@ impl Roster {
         let mut order: Vec<usize> = (0..self.infos.len()).collect();
         order.sort_unstable_by(|a, b| self.infos[*a].if_name.cmp(&self.infos[*b].if_name));
         states.extend(order.into_iter().filter_map(|index| self.state(device, index)));
+    }
+
+    /// How the utilisation of one of its interfaces was spread; none of one that never carried traffic.
+    pub fn spread(&self, index: usize, now: Timestamp) -> Option<UtilizationSpread> {
+        Some(self.spreads.get(index)?.get()?.read(now))
     }
 
     /// The state of one of its interfaces.
@@ -237,6 +256,13 @@ impl TableReader {
         let entry = shard.get(&id.device)?;
         let roster = entry.roster.load();
         roster.state(&entry.id, roster.find(&id.if_name)?)
+    }
+
+    /// How its utilisation was spread over the windows that end now; none of an interface that never carried traffic.
+    pub fn spread(&self, id: &InterfaceId, now: Timestamp) -> Option<UtilizationSpread> {
+        let shard = self.directory.shard(&id.device).load();
+        let roster = shard.get(&id.device)?.roster.load();
+        roster.spread(roster.find(&id.if_name)?, now)
     }
 
     /// What an interface's rates rest on; none while it has none.

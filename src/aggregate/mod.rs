@@ -11,6 +11,7 @@
 //! - `row`, `device`: what one reading makes of one interface, one sample of one device.
 //! - [`Table`]: the one writer. [`TableReader`]: readers, who never make it wait.
 //! - `seqlock`, `cell`, `directory`: how state lies in memory so that both hold.
+//! - `spread`: how utilisation was spread over the last minute, hour and day.
 //! - [`queue`]: the bounded way in.
 //!
 //! # What a rate means
@@ -32,6 +33,7 @@ mod row;
 mod seqlock;
 mod settings;
 mod speed;
+mod spread;
 mod table;
 
 pub use cell::Basis;

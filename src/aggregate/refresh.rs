@@ -24,7 +24,7 @@
 //! All this takes a device to have one cache for all its interfaces. One that has several, each with
 //! its own phase (line cards), makes its interfaces look idle in between; their mean stays right.
 //! A cache that lives shorter than the poll interval cannot be seen at all: single rates are then off
-//! by up to its period over the interval, and again the mean is right.
+//! by up to its period over the interval, which [`Refresh::unseen`] bounds, and again the mean is right.
 
 use std::time::Duration;
 
@@ -227,6 +227,12 @@ impl Refresh {
     /// a device is taken to be fresh.
     pub fn repeats(&self) -> bool {
         self.caches_for > 0
+    }
+
+    /// How old what was read may be beside what polls so far apart can show: a cache that lives shorter than that is
+    /// refreshed at every poll as far as anybody can see. None beside a cache that is seen.
+    pub fn unseen(&self, gap: Duration) -> Duration {
+        if self.repeats() { Duration::ZERO } else { gap.min(self.longest_cache) }
     }
 
     /// The time between the two refreshes that readings `span_s` apart show, and how far that may be off.

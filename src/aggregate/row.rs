@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::algebra::{self, Clock, Moment, Span, Step};
 use super::cell::{self, Flags, InterfaceCell, pack_unknown, rate_at, value_at};
+use super::directory::SpreadPlace;
 use super::refresh::Refresh;
 use super::seqlock::Write;
 use super::speed::Speed;
@@ -19,6 +20,9 @@ use crate::fabric::{
 
 /// The age of the first reading's values is not known; no cache that is believed in is older (see `refresh`).
 const AGE_OF_FIRST: Duration = Duration::from_secs(33);
+
+/// The cache of net-snmp, and of drivers: seldom seen behind polls that are further apart.
+const OFTEN_UNSEEN: Duration = Duration::from_secs(3);
 
 /// One interface.
 #[derive(Clone, Debug, Default)]
@@ -142,7 +146,13 @@ impl Row {
     }
 
     /// A poll read it.
-    pub fn poll(&mut self, cell: &InterfaceCell, poll: &InterfacePoll, context: &mut Context<'_>) -> Outcome {
+    pub fn poll(
+        &mut self,
+        cell: &InterfaceCell,
+        spread: &SpreadPlace,
+        poll: &InterfacePoll,
+        context: &mut Context<'_>,
+    ) -> Outcome {
         let at = context.now.at;
         let mut flags = Flags::unpack(cell.peek(cell::FLAGS));
         if flags.polled && at < Timestamp::from_micros(cell.peek(cell::POLLED_AT) as i64) {
@@ -158,8 +168,14 @@ impl Row {
             flags.admin_status = poll.admin_status;
         }
 
+        let base = self.base.at;
         let counters = self.count(cell, &mut write, &mut flags, poll, context);
         write.set(cell::FLAGS, flags.pack());
+        drop(write);
+        // Rates that rest on a new base hold for the time since the last one; those that may be taken back are not kept.
+        if counters == Fate::Taken && self.base.at == at && matches!(self.state, State::Busy | State::Idle) {
+            note_spread(spread, base, at, cell::utilizations(cell, flags));
+        }
         Outcome { oper_changed, counters }
     }
 
@@ -273,6 +289,9 @@ impl Row {
         let per_second = 1.0 / seconds;
         // A cache that is refreshed between two polls makes the span seem short; what a longer one explains is no lie.
         let longest_s = seconds + cache_uncertainty;
+        let unseen = context.refresh.unseen(age_before.max(gap));
+        // Many agents refresh every few seconds by themselves: what one refresh more brings is no lie either.
+        let plausible_s = longest_s + unseen.min(OFTEN_UNSEEN).as_secs_f64();
 
         let (mut present, mut narrow) = (0, 0);
         let mut reset = false;
@@ -295,7 +314,7 @@ impl Row {
                     Step::Rose(rise) | Step::Wrapped(rise) => {
                         let rate = rise as f64 * per_second;
                         match limit {
-                            Some(limit) if rise as f64 > limit * longest_s => pack_unknown(Unknown::Implausible),
+                            Some(limit) if rise as f64 > limit * plausible_s => pack_unknown(Unknown::Implausible),
                             Some(limit) => rate.min(limit).to_bits(),
                             None => rate.to_bits(),
                         }
@@ -327,7 +346,7 @@ impl Row {
         let cache_uncertainty =
             if provisional { age_before.as_secs_f64().max(cache_uncertainty) } else { cache_uncertainty };
         let uncertainty_us = ((cache_uncertainty + span.uncertainty()) * 1e6).ceil() as u64;
-        write.set(cell::SPAN, cell::pack_span((seconds * 1e6) as u64, uncertainty_us));
+        write.set(cell::SPAN, cell::pack_span((seconds * 1e6) as u64, uncertainty_us, unseen.as_micros() as u64));
         self.note_base(write, flags, context.now, gap);
     }
 
@@ -344,7 +363,7 @@ impl Row {
             note(flags, slot, counters.width(counter));
         }
         flags.device_clock = span.clock == Clock::Device;
-        write.set(cell::SPAN, cell::pack_span((span.seconds * 1e6) as u64, 0));
+        write.set(cell::SPAN, cell::pack_span((span.seconds * 1e6) as u64, 0, 0));
         // What it repeats was counted after the refresh that is certain, or as long ago as the cache may live.
         let oldest = context.refresh.longest_silence().min(AGE_OF_FIRST);
         let certain = context.refresh.surely_after().max(context.ahead);
@@ -403,6 +422,17 @@ impl Row {
         slots(flags.present).filter(fresh).for_each(|slot| write.set(rate_at(slot), stale));
         true
     }
+}
+
+/// Keep how busy it was; from the first traffic on.
+fn note_spread(place: &SpreadPlace, from: Timestamp, to: Timestamp, [received, sent]: [Option<f64>; 2]) {
+    let busy = |value: Option<f64>| value.is_some_and(|value| value > 0.0);
+    let kept = match place.get() {
+        Some(kept) => kept,
+        None if busy(received) || busy(sent) => place.get_or_init(Arc::default),
+        None => return,
+    };
+    kept.record(from, to, received, sent);
 }
 
 /// All bits of a word that holds no number.

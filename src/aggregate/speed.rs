@@ -6,7 +6,7 @@ use crate::fabric::InterfaceInfo;
 /// ethernetCsmacd (IANAifType-MIB).
 const ETHERNET: u32 = 6;
 /// ieee8023adLag.
-const LAG: u32 = 161;
+pub const LAG: u32 = 161;
 
 /// What is known of an interface's speed, in bit/s; 0 stands for nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub struct Speed {
     stated: u64,
     /// Assumed while it is up.
     assumed: u64,
+    /// Of an aggregate, what those of its ports that carry their share have together.
+    members: u64,
     ethernet: bool,
 }
 
@@ -33,13 +35,20 @@ impl Speed {
             declared,
             stated: info.speed_bps.unwrap_or(0),
             assumed,
+            members: 0,
             ethernet: matches!(info.if_type, ETHERNET | LAG),
         }
+    }
+
+    /// The same for an aggregate whose live ports have so much together.
+    pub fn with_members(self, members: u64) -> Self {
+        Self { members, ..self }
     }
 
     /// What utilisation is measured against.
     pub fn capacity_bps(self, up: bool) -> u64 {
         match (self.declared, self.stated) {
+            (0, _) if self.members > 0 => self.members,
             (0, 0) if up => self.assumed,
             (0, stated) => stated,
             (declared, _) => declared,
@@ -48,7 +57,7 @@ impl Speed {
 
     /// What no rate can pass: a declared speed is what a line carries, not what the port in front of it can send.
     pub fn limit_bps(self, up: bool) -> u64 {
-        match self.stated.max(self.declared) {
+        match self.stated.max(self.declared).max(self.members) {
             0 if up => self.assumed,
             known => known,
         }

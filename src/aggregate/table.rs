@@ -13,7 +13,9 @@ use super::device::{Device, interface_id, note};
 use super::directory::{Directory, Entry, TableReader, Work};
 use super::speed::Speed;
 use super::{Basis, Settings, cell};
-use crate::fabric::{DeviceId, DeviceState, InterfaceId, InterfaceState, Reading, Sample, Timestamp};
+use crate::fabric::{
+    DeviceId, DeviceState, InterfaceId, InterfaceState, Reading, Sample, Timestamp, UtilizationSpread,
+};
 
 /// Rows that one [`Table::tick`] looks at, at most: some milliseconds of work.
 const ROWS_PER_TICK: usize = 16_384;
@@ -75,6 +77,12 @@ impl Table {
                     Work::add(&directory.work.strangers, 1);
                     return;
                 }
+                // Not the table's.
+                Reading::Aggregations(_)
+                | Reading::SpanningTree(_)
+                | Reading::Sensors(_)
+                | Reading::NextHops(_)
+                | Reading::Gateways(_) => return,
             },
         };
         let Some(device) = self.devices.get_mut(number as usize).and_then(Option::as_mut) else { return };
@@ -91,7 +99,13 @@ impl Table {
                 None => Work::add(&directory.work.strangers, 1),
             },
             Reading::Neighbors(_) => changes.neighbors = true,
-            Reading::Unreachable(_) | Reading::Retired => {}
+            Reading::Aggregations(members) => device.aggregate(members, &self.settings),
+            Reading::Unreachable(_)
+            | Reading::Retired
+            | Reading::SpanningTree(_)
+            | Reading::Sensors(_)
+            | Reading::NextHops(_)
+            | Reading::Gateways(_) => {}
         }
         device.hear(sample, changes);
     }
@@ -166,6 +180,7 @@ impl Table {
                     row.set_speed(&device.roster.cells[index], speed);
                 }
             }
+            device.add_up(&self.settings);
         }
     }
 
@@ -185,6 +200,12 @@ impl Table {
     pub fn interface_at(&self, slot: Slot) -> Option<InterfaceState> {
         let device = self.device_of(slot)?;
         device.roster.state(&device.entry.id, slot.interface as usize)
+    }
+
+    /// How its utilisation was spread over the windows that end now; none of an interface that never carried traffic.
+    pub fn spread(&self, id: &InterfaceId, now: Timestamp) -> Option<UtilizationSpread> {
+        let slot = self.slot(id)?;
+        self.device_of(slot)?.roster.spread(slot.interface as usize, now)
     }
 
     /// What an interface's rates rest on; none while it has none.

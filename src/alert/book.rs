@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::fabric::{Finding, FindingKey, Timestamp, Unknown, Verdict};
 
-use super::{Alert, AlertState, Change, Fingerprint, Transition};
+use super::{Alert, AlertState, Change, Fingerprint, Standing, Tell, Transition};
 
 /// So many alerts may be pending or firing at once, and as many resolved ones are remembered. In a storm of
 /// more than this nobody reads single alerts any more.
@@ -154,6 +154,26 @@ impl Book {
         self.alerts.get(key)
     }
 
+    /// Note how an alert stands with those who are told.
+    pub(super) fn stand(&mut self, key: &FindingKey, standing: Standing) {
+        if let Some(alert) = self.alerts.get_mut(key) {
+            alert.standing = standing;
+        }
+    }
+
+    /// Tell of an alert that stands differently.
+    pub(super) fn restate(
+        &mut self,
+        now: Timestamp,
+        observed_at: Timestamp,
+        change: Change,
+        tell: Option<Tell>,
+        key: &FindingKey,
+    ) -> Option<Transition> {
+        let step = self.told(now, observed_at, change, key)?;
+        Some(Transition { tell, ..step })
+    }
+
     /// How many are pending or firing.
     pub fn active(&self) -> usize {
         self.alerts.len() - self.forgets.len()
@@ -205,6 +225,7 @@ impl Book {
             clearing_since: None,
             unknown: None,
             sequence: 0,
+            standing: Standing::default(),
             finding,
         };
         let change = if alert.finding.pending_for.is_zero() { fire(&mut alert, now) } else { Change::Pending };
@@ -251,13 +272,20 @@ impl Book {
         self.sequence += 1;
         let alert = self.alerts.get_mut(key)?;
         alert.sequence = self.sequence;
-        Some(Transition { sequence: self.sequence, at: now, observed_at, change, alert: alert.clone() })
+        Some(Transition {
+            sequence: self.sequence,
+            at: now,
+            observed_at,
+            change,
+            tell: change.tells(alert),
+            alert: alert.clone(),
+        })
     }
 
     fn step(&mut self, now: Timestamp, observed_at: Timestamp, change: Change, mut alert: Alert) -> Transition {
         self.sequence += 1;
         alert.sequence = self.sequence;
-        Transition { sequence: self.sequence, at: now, observed_at, change, alert }
+        Transition { sequence: self.sequence, at: now, observed_at, change, tell: change.tells(&alert), alert }
     }
 
     fn reschedule(&mut self, key: &FindingKey, due: Option<Timestamp>) {
@@ -302,6 +330,7 @@ fn resolve(alert: &mut Alert, now: Timestamp) -> Change {
     alert.resolved_at = Some(now);
     alert.clearing_since = None;
     alert.unknown = None;
+    alert.standing.quiet = None;
     Change::Resolved
 }
 

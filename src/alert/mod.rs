@@ -21,16 +21,27 @@
 //! that all is well. An alert that is read back after a restart counts as unknown until its detector
 //! speaks again.
 //!
-//! Absent here, on purpose: grouping, silences, maintenance windows, and alerts that explain others.
+//! What the book tells passes the [`Gate`] on its way to people, which keeps back what is explained, silenced or in
+//! maintenance. Absent here, on purpose: grouping and rates, which are each receiver's own (`deliver`).
 
 mod book;
 mod fingerprint;
+mod gate;
+mod maintenance;
+mod matcher;
 mod route;
+mod silence;
+mod standing;
 mod state;
 mod transition;
 
 pub use book::{Book, MAX_ACTIVE, RESOLVED_KEPT, Saved};
 pub use fingerprint::Fingerprint;
+pub use gate::{Gate, View};
+pub use maintenance::{Frequency, LONGEST_WINDOW, Maintenance, Recurrence};
+pub use matcher::{Comparison, Matcher};
 pub use route::{Route, receivers};
+pub use silence::{EXPIRED_KEPT, LONGEST_SILENCE, MAX_SILENCES, Mutes, Silence, SilenceState, Silences};
+pub use standing::{Circuit, Explained, Quiet, Reference, Settings, Standing};
 pub use state::{Alert, AlertState, AlertView};
-pub use transition::{Change, Transition};
+pub use transition::{Change, Tell, Transition};

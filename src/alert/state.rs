@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::fabric::{Finding, FindingKey, Labels, Severity, Subject, Timestamp, Unknown};
 
-use super::Fingerprint;
+use super::{Explained, Fingerprint, Quiet, Reference, Standing};
 
 /// Where an alert stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -53,6 +53,9 @@ pub struct Alert {
     pub unknown: Option<Unknown>,
     /// The sequence number of its last transition.
     pub sequence: u64,
+    /// Whether people hear of it.
+    #[serde(default)]
+    pub standing: Standing,
 }
 
 impl Alert {
@@ -110,17 +113,41 @@ impl Alert {
                 }
             }
         }
+        if let Some(circuit) = &self.standing.circuit {
+            labels.insert("circuit".to_owned(), circuit.to_string());
+        }
         labels
     }
 
-    /// Its words for people: `summary`, `cause`, `evidence`, `action`, as far as the detector gave them.
+    /// Its words for people: `summary`, `cause`, `evidence`, `action`, as far as the detector gave them; and `explains`
+    /// where it explains others.
     pub fn annotations(&self) -> Labels {
         let words = &self.finding.evidence;
-        [("summary", &words.summary), ("cause", &words.cause), ("evidence", &words.evidence), ("action", &words.action)]
-            .into_iter()
-            .filter(|(_, text)| !text.is_empty())
-            .map(|(name, text)| (name.to_owned(), text.clone()))
-            .collect()
+        let explains = self.explains();
+        [
+            ("summary", &words.summary),
+            ("cause", &words.cause),
+            ("evidence", &words.evidence),
+            ("action", &words.action),
+            ("explains", &explains),
+        ]
+        .into_iter()
+        .filter(|(_, text)| !text.is_empty())
+        .map(|(name, text)| (name.to_owned(), text.clone()))
+        .collect()
+    }
+
+    /// What else would be told without it, in a sentence; empty where nothing would.
+    fn explains(&self) -> String {
+        let Explained { count, alerts } = &self.standing.explains;
+        let names: Vec<&str> = alerts.iter().map(|alert| alert.name.as_str()).collect();
+        let more = count.saturating_sub(names.len());
+        match (count, more) {
+            (0, _) => String::new(),
+            (1, _) => format!("It explains one more alert: {}.", names.join(", ")),
+            (_, 0) => format!("It explains {count} more alerts: {}.", names.join(", ")),
+            _ => format!("It explains {count} more alerts: {} and {more} others.", names.join(", ")),
+        }
     }
 
     /// As `/api/alerts` shows it.
@@ -134,6 +161,12 @@ impl Alert {
             fired_at: self.fired_at.map(|at| at.to_string()),
             resolved_at: self.resolved_at.map(|at| at.to_string()),
             unknown: self.unknown.map(Unknown::as_str),
+            told: self.standing.told.is_some(),
+            quiet: self.standing.quiet,
+            explained_by: self.standing.explained_by.clone(),
+            explains: self.standing.explains.clone(),
+            silenced_by: self.standing.silenced_by.clone(),
+            maintenance: self.standing.maintenance.clone(),
         }
     }
 }
@@ -157,4 +190,16 @@ pub struct AlertView {
     pub resolved_at: Option<String>,
     /// Why nothing can be said of it now; null where something can.
     pub unknown: Option<&'static str>,
+    /// People were told of it.
+    pub told: bool,
+    /// Why nobody is told of it now, though it fires; null where that is not so.
+    pub quiet: Option<Quiet>,
+    /// The alerts that explain it.
+    pub explained_by: Vec<Reference>,
+    /// The alerts that it explains.
+    pub explains: Explained,
+    /// Silences that hold for it, by id.
+    pub silenced_by: Vec<String>,
+    /// Maintenance windows that hold for it, by name.
+    pub maintenance: Vec<String>,
 }

@@ -6,8 +6,7 @@ use super::{Alert, Fingerprint};
 
 /// One step of one alert, with the alert as it is after it.
 ///
-/// It carries the whole alert, and so the cause and the evidence: who is told needs no other source. What
-/// explains an alert will be part of [`Alert`], and then travels here by itself.
+/// It carries the whole alert, and so the cause and the evidence: who is told needs no other source.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Transition {
     /// Grows by one with every transition, over restarts too.
@@ -18,6 +17,8 @@ pub struct Transition {
     pub observed_at: Timestamp,
     /// What changed.
     pub change: Change,
+    /// What people hear of it; the book alone says what they would hear if nothing were kept back.
+    pub tell: Option<Tell>,
     /// The alert after it.
     pub alert: Alert,
 }
@@ -27,6 +28,17 @@ impl Transition {
     pub fn fingerprint(&self) -> Fingerprint {
         self.alert.fingerprint
     }
+}
+
+/// What people are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tell {
+    /// It began.
+    Began,
+    /// It became more urgent.
+    Worse,
+    /// It is over: told to those who heard of it before.
+    Over,
 }
 
 /// The kinds of steps.
@@ -45,14 +57,23 @@ pub enum Change {
     Resolved,
     /// It was over before anybody was told.
     Withdrawn,
+    /// It fires, and what kept it back is gone: people are told now.
+    Released,
+    /// It stands differently with other alerts or with those who are told; nobody is told.
+    Standing,
     /// Resolved for long enough: the book drops it.
     Forgotten,
 }
 
 impl Change {
-    /// People hear of it.
-    pub const fn is_told(self) -> bool {
-        matches!(self, Self::Fired | Self::Severity { .. } | Self::Resolved)
+    /// What people hear of it where nothing is kept back. Trouble that becomes less is on the page: it wakes nobody up.
+    pub fn tells(self, alert: &Alert) -> Option<Tell> {
+        match self {
+            Self::Fired | Self::Released => Some(Tell::Began),
+            Self::Severity { from } => (alert.severity() > from).then_some(Tell::Worse),
+            Self::Resolved => Some(Tell::Over),
+            Self::Pending | Self::Withdrawn | Self::Standing | Self::Forgotten => None,
+        }
     }
 
     /// The book has no such alert any more.

@@ -195,7 +195,7 @@ fn settings(args: &Args, simulation: &Simulation, receiver: SocketAddr, traps: S
     (detect.saturation.pending_for, detect.saturation.keep_firing_for) = (brief, brief);
     detect.drops.keep_firing_for = brief;
     Settings {
-        web: web::Settings { listen: args.listen },
+        web: web::Settings { listen: args.listen, ..web::Settings::default() },
         history: history::Settings { path: data.0.clone(), ..history::Settings::default() },
         targets: targets.collect(),
         traps: Some(TrapSettings { listen: traps }),

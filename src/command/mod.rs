@@ -1,5 +1,6 @@
 //! The commands that people type: one file each.
 
+pub mod audit;
 pub mod check;
 pub mod demo;
 mod device;
@@ -7,6 +8,7 @@ pub mod discover;
 pub mod poll;
 pub mod record;
 pub mod run;
+pub mod silence;
 pub mod simulate;
 pub mod top;
 

@@ -14,7 +14,7 @@ use super::run::Signals;
 use super::{Format, complete};
 use crate::fabric::Secret;
 use crate::simulate::{
-    AgentAddress, Agents, Fabric, Fleet, FleetPlan, Place, Plan, Simulation, Tree, Vendor, read_recording,
+    AgentAddress, Agents, Fabric, Fleet, FleetPlan, Place, Plan, Simulation, Tables, Tree, Vendor, read_recording,
 };
 
 /// Options of `selvedge simulate`.
@@ -41,6 +41,9 @@ pub struct Args {
     /// Serve every .snmprec file of this folder, or this one file, instead of a leaf-spine
     #[arg(long, value_name = "DIR", conflicts_with_all = ["spines", "leaves", "hosts", "load", "seed", "devices", "vendor"])]
     recordings: Option<PathBuf>,
+    /// Tables that switches have beside the usual ones; may be given several times
+    #[arg(long, value_enum, value_name = "TABLE", conflicts_with_all = ["recordings", "devices"])]
+    table: Vec<TableName>,
     /// Serve so many switches of equal build instead of a leaf-spine: steady traffic, no neighbours, next to no memory
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=10_000_000),
           conflicts_with_all = ["spines", "leaves", "hosts", "load", "recordings", "traps", "vendor"])]
@@ -66,6 +69,19 @@ pub struct Args {
     /// How the list of agents is printed
     #[arg(long, value_enum, default_value_t)]
     format: Format,
+}
+
+/// A table that not every device has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum TableName {
+    /// The uplinks of each leaf are one aggregate
+    Aggregates,
+    /// Optics tell their light and temperature
+    Optics,
+    /// Spanning tree
+    SpanningTree,
+    /// CDP in place of LLDP
+    Cdp,
 }
 
 /// A [`Vendor`] on the command line.
@@ -100,6 +116,12 @@ async fn serve(args: Args) -> Result<(), String> {
             hosts: args.hosts,
             load: f64::from(args.load) / 100.0,
             seed: args.seed,
+            tables: Tables {
+                aggregates: args.table.contains(&TableName::Aggregates),
+                optics: args.table.contains(&TableName::Optics),
+                spanning_tree: args.table.contains(&TableName::SpanningTree),
+                cdp: args.table.contains(&TableName::Cdp),
+            },
             vendor: args.vendor.map(|VendorName::Arista| Vendor::Arista),
             ..Plan::default()
         };

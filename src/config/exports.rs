@@ -15,7 +15,7 @@ const URL_HELP: &str = "write url = \"http://localhost:8086\", for Prometheus \"
 /// The longest name: a folder has it.
 const LONGEST_NAME: usize = 64;
 /// Names of tags and labels that are set by Selvedge itself.
-const OWN_TAGS: [&str; 16] = [
+const OWN_TAGS: [&str; 17] = [
     "alertname",
     "a_device",
     "a_interface",
@@ -30,6 +30,7 @@ const OWN_TAGS: [&str; 16] = [
     "ifIndex",
     "ifName",
     "link",
+    "sensor",
     "severity",
     "time",
 ];

@@ -10,6 +10,7 @@
 //! Paths in a file are relative to the file's folder. Not here on purpose: `include`, templates and
 //! environment variables inside of texts; a secret is the only thing that comes from outside.
 
+mod alerts;
 mod context;
 mod discovery;
 mod exporter;
@@ -20,6 +21,7 @@ mod mask;
 pub mod mibs;
 mod problem;
 mod profiles;
+mod protect;
 mod reader;
 mod receivers;
 mod secret;
@@ -48,13 +50,21 @@ pub use self::watch::{Files, Watch};
 use self::context::Context;
 use self::reader::Section;
 use self::watch::Stamp;
-use crate::alert::Route;
+use crate::alert::{self, Route};
 use crate::collect::{HostSettings, Target, TrapSettings};
 use crate::deliver::ReceiverSettings;
 use crate::export::ExportSettings;
 use crate::mib::profile::Profiles;
 use crate::snmp::Credentials;
 use crate::{aggregate, detect, history, topology, web};
+
+/// A duration as the configuration has it: `30m`, `1h30m`, `3d`. Where it is none, half a sentence says why.
+///
+/// # Errors
+/// It is no duration.
+pub fn duration(text: &str) -> Result<Duration, &'static str> {
+    units::duration(text)
+}
 
 /// The file that is read where none is named, if it is there.
 pub const DEFAULT_FILE: &str = "selvedge.toml";
@@ -81,7 +91,7 @@ pub struct Settings {
     pub aggregate: aggregate::Settings,
     /// `[detect.*]`
     pub detect: detect::Settings,
-    /// `[[redundancy.group]]`
+    /// `[redundancy]`, `[[redundancy.group]]`, `[[shared_risk]]` and `[[protect]]`
     pub topology: topology::Settings,
     /// `[[receiver]]`
     pub receivers: Vec<ReceiverSettings>,
@@ -89,6 +99,8 @@ pub struct Settings {
     pub routes: Vec<Route>,
     /// `[[export]]`
     pub exports: Vec<ExportSettings>,
+    /// `[alerts]`, `[[maintenance]]`, and the circuits of `[[interface]]` and `[[redundancy.group]]`
+    pub alerts: alert::Settings,
 }
 
 /// `[snmp]`: what targets have that do not say otherwise, and all credentials.
@@ -267,19 +279,24 @@ fn resolve<'a>(context: &'a Context<'a>, table: &'a DeTable<'a>, last_good: &mut
     let (snmp, targets) = snmp::read(snmp, context, &history.path, last_good);
     let (receivers, names) = receivers::read_receivers(&mut root);
     let routes = receivers::read_routes(&mut root, &names, &targets);
+    let mut alerts = alerts::read_alerts(&mut root);
+    let host = sections::read_host(&mut root);
+    let mut topology = sections::read_topology(&mut root, &mut alerts);
+    protect::read(&mut root, &mut topology, &targets, &host);
     let settings = Settings {
         web: sections::read_web(&mut root),
         history,
         snmp,
         targets,
         traps: sections::read_traps(&mut root),
-        host: sections::read_host(&mut root),
-        aggregate: sections::read_interfaces(&mut root),
+        host,
+        aggregate: sections::read_interfaces(&mut root, &mut alerts),
         detect: sections::read_detect(&mut root),
-        topology: sections::read_topology(&mut root),
+        topology,
         receivers,
         routes,
         exports: exports::read_exports(&mut root),
+        alerts,
     };
     if names.is_empty() {
         context.warn_file(

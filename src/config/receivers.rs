@@ -10,15 +10,15 @@ use reqwest::header::{HeaderName, HeaderValue};
 use super::context::{At, Found, quote};
 use super::reader::Section;
 use super::watch::Stamp;
-use super::{secret, suggest};
+use super::{secret, suggest, units};
 use crate::alert::Route;
 use crate::collect::Target;
-use crate::deliver::{Authority, ReceiverKind, ReceiverSettings};
+use crate::deliver::{Authority, Pace, ReceiverKind, ReceiverSettings};
 use crate::fabric::{DropClass, FindingKind, Secret, Severity};
 
 /// Labels that Selvedge sets on alerts itself.
-pub(super) const OWN_LABELS: [&str; 8] =
-    ["alertname", "severity", "device", "interface", "link", "class", "direction", "group"];
+pub(super) const OWN_LABELS: [&str; 9] =
+    ["alertname", "severity", "device", "interface", "link", "class", "direction", "group", "circuit"];
 
 /// The kinds of receivers.
 const KINDS: [&str; 4] = ["webhook", "pagerduty", "slack", "alertmanager"];
@@ -57,12 +57,45 @@ pub(super) fn read_receivers(root: &mut Section<'_>) -> (Vec<ReceiverSettings>, 
             receiver.headers = read_headers(&mut section);
         }
         receiver.ca = read_ca(&mut section);
+        receiver.pace = read_pace(&mut section, &word);
         section.finish();
         if let (Some(name), Some(kind)) = (name, kind) {
             receivers.push(ReceiverSettings { name: name.value, kind, ..receiver });
         }
     }
     (receivers, names)
+}
+
+/// How often it is spoken to.
+fn read_pace(section: &mut Section<'_>, word: &str) -> Pace {
+    let context = section.context;
+    let mut pace = Pace { group_interval: Duration::from_secs(300), ..Pace::default() };
+    if matches!(word, "pagerduty" | "alertmanager") {
+        section.hint("group_by", "it joins alerts itself, by its own configuration");
+        section.hint("group_interval", "it joins alerts itself, by its own configuration");
+    } else {
+        let labels = section.texts("group_by", "write group_by = [\"device\"]");
+        pace.group_by = labels.into_iter().map(|label| label.value).collect();
+        section.duration("group_interval", &mut pace.group_interval, Duration::ZERO..=Duration::from_secs(86_400));
+    }
+    if word == "alertmanager" {
+        section.hint("repeat_interval", "Alertmanager repeats by its own configuration; see `resend_every`");
+    } else if section.has("repeat_interval") {
+        let mut every = Duration::from_secs(4 * 3_600);
+        section.duration("repeat_interval", &mut every, Duration::from_secs(60)..=Duration::from_secs(30 * 86_400));
+        pace.repeat_interval = Some(every);
+    }
+    let help = "write how many and in how long, such as rate_limit = \"20/10m\"";
+    if let Some(found) = section.text("rate_limit", help) {
+        let parts = found.value.split_once('/');
+        let parts = parts.and_then(|(most, per)| Some((most.trim().parse().ok()?, units::duration(per).ok()?)));
+        let seconds = Duration::from_secs(1)..=Duration::from_secs(86_400);
+        match parts.filter(|(most, per)| (1..=10_000).contains(most) && seconds.contains(per)) {
+            Some(limit) => pace.rate_limit = Some(limit),
+            None => context.error(&found.at, format!("{} is not a rate", quote(&found.value)), help),
+        }
+    }
+    pace
 }
 
 fn is_kind(section: &Section<'_>, word: &Found<String>) -> bool {

@@ -13,7 +13,7 @@ use crate::aggregate::SpeedOverride;
 use crate::collect::{HostSettings, TrapSettings};
 use crate::fabric::InterfaceId;
 use crate::topology::DeclaredGroup;
-use crate::{aggregate, detect, history, topology, web};
+use crate::{aggregate, alert, detect, history, topology, web};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -22,9 +22,19 @@ pub(super) fn read_web(root: &mut Section<'_>) -> web::Settings {
     if let Some(mut section) = root.section("web", "write [web]") {
         section.hint("port", "write the port behind the address: listen = \"127.0.0.1:9750\"");
         read_listen(&mut section, &mut settings.listen, "127.0.0.1:9750");
+        read_changes(&mut section, &mut settings.changes);
         section.finish();
     }
     settings
+}
+
+fn read_changes(section: &mut Section<'_>, slot: &mut web::Changes) {
+    let help = "write changes = \"loopback\", \"never\" or \"anywhere\"";
+    let Some(found) = section.text("changes", help) else { return };
+    match web::Changes::from_word(&found.value) {
+        Some(changes) => *slot = changes,
+        None => section.context.error(&found.at, format!("{} is not known", quote(&found.value)), help),
+    }
 }
 
 pub(super) fn read_traps(root: &mut Section<'_>) -> Option<TrapSettings> {
@@ -79,7 +89,7 @@ pub(super) fn read_host(root: &mut Section<'_>) -> HostSettings {
 }
 
 /// `[interfaces]` and `[[interface]]`
-pub(super) fn read_interfaces(root: &mut Section<'_>) -> aggregate::Settings {
+pub(super) fn read_interfaces(root: &mut Section<'_>, alerts: &mut alert::Settings) -> aggregate::Settings {
     let mut settings = aggregate::Settings::default();
     if let Some(mut section) = root.section("interfaces", "write [interfaces]; for one of them, [[interface]]") {
         if section.is_false("default_speed") {
@@ -99,7 +109,10 @@ pub(super) fn read_interfaces(root: &mut Section<'_>) -> aggregate::Settings {
         let device = section.name("device", "write the device's name, in quotes");
         section.require("name", "write name = \"et-0/0/1\"; * stands for any run of characters");
         let interface = section.name("name", "write the interface's name, in quotes");
-        section.require("speed", "write speed = \"1G\"");
+        let circuit = section.name("circuit", "write circuit = \"ID\", the line's name by its owner, in quotes");
+        if circuit.is_none() {
+            section.require("speed", "write speed = \"1G\", or circuit = \"ID\"");
+        }
         let speed = section.speed("speed");
         let at = section.at.clone();
         section.finish();
@@ -110,7 +123,16 @@ pub(super) fn read_interfaces(root: &mut Section<'_>) -> aggregate::Settings {
                 format!("{} of {} is set twice", quote(&interface.value), quote(&device.value)),
                 "the first [[interface]] that fits counts; remove one",
             );
-        } else if let Some(speed) = speed {
+            continue;
+        }
+        if let Some(circuit) = circuit {
+            alerts.circuits.push(alert::Circuit {
+                device: device.value.clone(),
+                interface: interface.value.clone(),
+                name: circuit.value.into(),
+            });
+        }
+        if let Some(speed) = speed {
             settings.speed_overrides.push(SpeedOverride {
                 device: device.value,
                 interface: interface.value,
@@ -145,6 +167,7 @@ pub(super) fn read_detect(root: &mut Section<'_>) -> detect::Settings {
             section.number("critical", &mut saturation.critical, 0.0..=1.0),
         );
         check_order(&section, places, ("warning", saturation.warning), ("critical", saturation.critical));
+        section.number("burst_discards_pps", &mut saturation.burst_discards_pps, 0.0..=1e9);
         let place = section.number("hysteresis", &mut saturation.hysteresis, 0.0..=1.0);
         if saturation.hysteresis >= saturation.warning {
             section.context.error(
@@ -156,6 +179,15 @@ pub(super) fn read_detect(root: &mut Section<'_>) -> detect::Settings {
                 "hysteresis is how far below the threshold utilisation must fall; 0.05 is usual",
             );
         }
+        section.finish();
+    }
+    if let Some(mut section) = detect.section("forecast", help) {
+        let forecast = &mut settings.forecast;
+        section.boolean("enabled", &mut forecast.enabled);
+        section.number("threshold", &mut forecast.threshold, 0.01..=1.0);
+        section.duration("within", &mut forecast.within, DAY..=DAY * 365);
+        section.duration("minimum_history", &mut forecast.minimum_history, DAY * 14..=DAY * 56);
+        section.duration("every", &mut forecast.every, Duration::from_secs(600)..=DAY);
         section.finish();
     }
     if let Some(mut section) = detect.section("drops", help) {
@@ -178,6 +210,24 @@ pub(super) fn read_detect(root: &mut Section<'_>) -> detect::Settings {
         section.number("minimum_pps", &mut drops.minimum_pps, 0.0..=1e9);
         section.finish();
     }
+    if let Some(mut section) = detect.section("silent_loss", help) {
+        let loss = &mut settings.silent_loss;
+        read_timing(&mut section, &mut loss.enabled, &mut loss.pending_for, &mut loss.keep_firing_for);
+        let places = (
+            section.number("warning", &mut loss.warning, 1e-9..=1.0),
+            section.number("critical", &mut loss.critical, 1e-9..=1.0),
+        );
+        check_order(&section, places, ("warning", loss.warning), ("critical", loss.critical));
+        section.number("control_pps", &mut loss.control_pps, 0.0..=1e6);
+        section.number("minimum_frames", &mut loss.minimum_frames, 1.0..=1e9);
+        section.number("false_alarms_per_hour", &mut loss.false_alarms_per_hour, 1e-12..=1.0);
+        section.finish();
+    }
+    if let Some(mut section) = detect.section("black_hole", help) {
+        let hole = &mut settings.black_hole;
+        read_timing(&mut section, &mut hole.enabled, &mut hole.pending_for, &mut hole.keep_firing_for);
+        section.finish();
+    }
     if let Some(mut section) = detect.section("redundancy", help) {
         let redundancy = &mut settings.redundancy;
         read_timing(
@@ -188,9 +238,31 @@ pub(super) fn read_detect(root: &mut Section<'_>) -> detect::Settings {
         );
         section.finish();
     }
+    if let Some(mut section) = detect.section("single_points", help) {
+        let points = &mut settings.single_points;
+        read_timing(&mut section, &mut points.enabled, &mut points.pending_for, &mut points.keep_firing_for);
+        section.finish();
+    }
     if let Some(mut section) = detect.section("device", help) {
         let device = &mut settings.device;
         read_timing(&mut section, &mut device.enabled, &mut device.pending_for, &mut device.keep_firing_for);
+        section.finish();
+    }
+    if let Some(mut section) = detect.section("optics", help) {
+        let optics = &mut settings.optics;
+        read_timing(&mut section, &mut optics.enabled, &mut optics.pending_for, &mut optics.keep_firing_for);
+        let places = (
+            section.number("received_critical_dbm", &mut optics.received_critical_dbm, -60.0..=20.0),
+            section.number("received_warning_dbm", &mut optics.received_warning_dbm, -60.0..=20.0),
+        );
+        let (critical, warning) = (optics.received_critical_dbm, optics.received_warning_dbm);
+        check_order(&section, places, ("received_critical_dbm", critical), ("received_warning_dbm", warning));
+        let places = (
+            section.number("temperature_warning_c", &mut optics.temperature_warning_c, -40.0..=150.0),
+            section.number("temperature_critical_c", &mut optics.temperature_critical_c, -40.0..=150.0),
+        );
+        let (warning, critical) = (optics.temperature_warning_c, optics.temperature_critical_c);
+        check_order(&section, places, ("temperature_warning_c", warning), ("temperature_critical_c", critical));
         section.finish();
     }
     detect.finish();
@@ -229,7 +301,7 @@ fn check_order(
 }
 
 /// `[redundancy]` and `[[redundancy.group]]`
-pub(super) fn read_topology(root: &mut Section<'_>) -> topology::Settings {
+pub(super) fn read_topology(root: &mut Section<'_>, alerts: &mut alert::Settings) -> topology::Settings {
     let mut settings = topology::Settings::default();
     let Some(mut redundancy) = root.section("redundancy", "write [[redundancy.group]]") else { return settings };
     redundancy.duration("forget_after", &mut settings.forget_after, Duration::from_secs(60)..=DAY * 3_650);
@@ -246,7 +318,11 @@ pub(super) fn read_topology(root: &mut Section<'_>) -> topology::Settings {
         let links = read_links(&mut section);
         let shared_risk = section.texts("shared_risk", "write shared_risk = [\"duct-7\"]");
         let shared_risk = shared_risk.into_iter().map(|found| found.value).collect();
+        let circuit = section.name("circuit", "write circuit = \"ID\", the line's name by its owner, in quotes");
         section.finish();
+        if let (Some(name), Some(circuit)) = (&name, circuit) {
+            alerts.group_circuits.push((name.value.clone(), circuit.value.into()));
+        }
         if let (Some(name), Some(links)) = (name, links) {
             settings.groups.push(DeclaredGroup { name: name.value, links, shared_risk });
         }
@@ -255,8 +331,19 @@ pub(super) fn read_topology(root: &mut Section<'_>) -> topology::Settings {
     settings
 }
 
-/// One end of each line, as `device:interface` or, where a name has a colon, `{ device, interface }`.
+/// At least two lines that stand in for each other.
 fn read_links(section: &mut Section<'_>) -> Option<Vec<InterfaceId>> {
+    let links = read_ports(section)?;
+    if let Some(found) = section.value("links")
+        && matches!(found.value, DeValue::Array(items) if items.len() < 2)
+    {
+        section.context.error(&found.at, "one line alone has nothing to stand in for it", "name at least two lines");
+    }
+    Some(links)
+}
+
+/// One end of each line, as `device:interface` or, where a name has a colon, `{ device, interface }`.
+pub(super) fn read_ports(section: &mut Section<'_>) -> Option<Vec<InterfaceId>> {
     let context = section.context;
     let help = "name one end of each line, \"device:interface\", or { device = \"...\", interface = \"...\" }";
     let found = section.value("links")?;
@@ -295,9 +382,6 @@ fn read_links(section: &mut Section<'_>) -> Option<Vec<InterfaceId>> {
         } else {
             links.push(link);
         }
-    }
-    if items.len() < 2 {
-        context.error(&found.at, "one line alone has nothing to stand in for it", "name at least two lines");
     }
     Some(links)
 }

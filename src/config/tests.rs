@@ -86,10 +86,17 @@ keep_firing_for = "2s"
 edge_ports = false
 
 [detect.saturation]
+burst_discards_pps = 3
 warning = 0.5
 critical = 1
 hysteresis = 0.1
 for = "3s"
+
+[detect.forecast]
+threshold = 0.7
+within = "60d"
+minimum_history = "21d"
+every = "6h"
 
 [detect.drops]
 congestion_warning = 1e-3
@@ -102,9 +109,25 @@ enabled = false
 [detect.device]
 for = "30s"
 
+[detect.optics]
+received_warning_dbm = -12
+received_critical_dbm = -14.4
+temperature_critical_c = 80
+for = "1m"
+
 [redundancy]
 forget_after = "30d"
 edge_after = "5m"
+
+[[shared_risk]]
+name = "feed-b"
+links = ["edge1:et-0/0/2"]
+devices = ["leaf1", "leaf2"]
+
+[[protect]]
+from = "label:site"
+to = "role=spine"
+survive = "any single device or link"
 
 [[redundancy.group]]
 name = "paris-london"
@@ -210,9 +233,23 @@ fn every_key_arrives_where_it_belongs() {
     let house = House::new(GOOD);
     let loaded = house.load().unwrap_or_else(|errors| panic!("{errors}"));
     assert_eq!(loaded.warnings, []);
-    let Settings { web, history, snmp, targets, traps, host, aggregate, detect, topology, receivers, routes, exports } =
-        loaded.settings;
+    let Settings {
+        web,
+        history,
+        snmp,
+        targets,
+        traps,
+        host,
+        aggregate,
+        detect,
+        topology,
+        receivers,
+        routes,
+        exports,
+        alerts,
+    } = loaded.settings;
     assert_eq!(exports, [], "they have tests of their own");
+    assert_eq!(alerts, crate::alert::Settings::default());
     let secs = Duration::from_secs;
 
     assert_eq!(web.listen, "127.0.0.1:9751".parse().unwrap());
@@ -271,13 +308,21 @@ fn every_key_arrives_where_it_belongs() {
         (false, secs(1), secs(2), false)
     );
     let saturation = &detect.saturation;
+    assert_eq!(saturation.burst_discards_pps, 3.0);
     assert_eq!((saturation.warning, saturation.critical, saturation.hysteresis), (0.5, 1.0, 0.1));
     assert_eq!((saturation.pending_for, saturation.keep_firing_for), (secs(3), secs(30)));
+    let forecast = &detect.forecast;
+    assert_eq!((forecast.threshold, forecast.within, forecast.every), (0.7, secs(60 * 86_400), secs(6 * 3_600)));
+    assert_eq!((forecast.enabled, forecast.minimum_history), (true, secs(21 * 86_400)));
     let drops = &detect.drops;
     assert_eq!((drops.congestion_warning, drops.congestion_critical), (1e-3, 1e-2));
     assert_eq!((drops.corruption_warning, drops.corruption_critical, drops.minimum_pps), (1e-5, 1e-2, 2.0));
     assert!(!detect.redundancy.enabled && detect.device.enabled);
     assert_eq!(detect.device.pending_for, secs(30));
+    let optics = &detect.optics;
+    assert_eq!((optics.received_warning_dbm, optics.received_critical_dbm), (-12.0, -14.4));
+    assert_eq!((optics.temperature_warning_c, optics.temperature_critical_c), (70.0, 80.0));
+    assert_eq!((optics.enabled, optics.pending_for), (true, secs(60)));
 
     assert_eq!((topology.forget_after, topology.edge_after), (secs(30 * 86_400), secs(300)));
     let group = &topology.groups[0];
@@ -604,5 +649,88 @@ proptest! {
         let house = House::new("[snmp.auth.lab]\nversion = \"2c\"\ncommunity = \"c\"\n[[snmp.targets_from]]\nfile = \"t.json\"\nauth = \"lab\"");
         house.write("t.json", &text);
         prop_assert!(house.load().is_ok());
+    }
+}
+
+#[test]
+fn maintenance_and_circuits() {
+    let house = House::new(
+        r#"
+        [web]
+        changes = "never"
+        [alerts]
+        hold = "2s"
+        restart_grace = "0s"
+        [[interface]]
+        device = "edge*"
+        name = "et-0/0/1"
+        circuit = "C-4711"
+        [[redundancy.group]]
+        name = "paris-london"
+        circuit = "C-47"
+        links = ["edge1:et-0/0/1", "edge2:et-0/0/1"]
+        [[maintenance]]
+        name = "once"
+        circuit = "C-4711"
+        start = "2027-03-27T22:00"
+        end = "2027-03-28T04:00"
+        zone = "Europe/Berlin"
+        [[maintenance]]
+        name = "again"
+        match = { role = "spine*" }
+        device = "spine1"
+        start = "2027-01-05T02:00"
+        duration = "2h"
+        repeat = "FREQ=WEEKLY;BYDAY=TU"
+        [[receiver]]
+        name = "oncall"
+        kind = "slack"
+        url = "http://127.0.0.1/x"
+        "#,
+    );
+    let loaded = house.load().unwrap_or_else(|errors| panic!("{errors}"));
+    assert_eq!(loaded.warnings, []);
+    let Settings { web, alerts, aggregate, .. } = loaded.settings;
+    assert_eq!(web.changes, crate::web::Changes::Never);
+    assert_eq!((alerts.hold, alerts.restart_grace), (Duration::from_secs(2), Duration::ZERO));
+    assert_eq!((alerts.circuits[0].device.as_str(), &*alerts.circuits[0].name), ("edge*", "C-4711"));
+    assert_eq!(alerts.group_circuits, [("paris-london".to_owned(), "C-47".into())]);
+    assert!(aggregate.speed_overrides.is_empty());
+    let [once, again] = alerts.maintenance.as_slice() else { panic!("{:?}", alerts.maintenance) };
+    assert_eq!(once.matchers.iter().map(ToString::to_string).collect::<Vec<_>>(), ["circuit=C-4711"]);
+    assert_eq!(once.duration, Duration::from_secs(5 * 3_600), "the clock leaps over one of the six hours");
+    let matchers: Vec<_> = again.matchers.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        (matchers.as_slice(), again.duration),
+        (&["role=~spine*".to_owned(), "device=spine1".to_owned()][..], Duration::from_secs(7_200))
+    );
+    assert!(again.repeat.is_some());
+}
+
+#[test]
+fn what_is_wrong_with_a_window_is_said() {
+    let head = "[[maintenance]]\nname = \"w\"\n";
+    for (text, words) in [
+        ("start = \"2027-03-27T22:00\"\nduration = \"2h\"\n", "it is meant for every alert"),
+        ("device = \"*\"\nstart = \"2027-03-27T22:00\"\nduration = \"2h\"\n", "it is meant for every alert"),
+        ("device = \"a\"\nduration = \"2h\"\n", "`start` is missing"),
+        ("device = \"a\"\nstart = \"2027-03-27T22:00\"\n", "it is not said when it ends"),
+        ("device = \"a\"\nstart = \"2027-03-27T22:00Z\"\nduration = \"2h\"\n", "is not a day and a time of day"),
+        ("device = \"a\"\nstart = \"2027-03-27T22:00\"\nend = \"2027-03-27T21:00\"\n", "it ends before it starts"),
+        ("device = \"a\"\nstart = \"2027-03-27T22:00\"\nend = \"2027-05-27T21:00\"\n", "longer than 31 days"),
+        (
+            "device = \"a\"\nstart = \"2027-03-27T22:00\"\nend = \"2027-03-28T21:00\"\nduration = \"2h\"\n",
+            "both `end` and `duration`",
+        ),
+        ("device = \"a\"\nstart = \"2027-03-27T22:00\"\nduration = \"2h\"\nzone = \"Mars\"\n", "is not a time zone"),
+        (
+            "device = \"a\"\nstart = \"2027-03-27T22:00\"\nduration = \"2h\"\nrepeat = \"FREQ=YEARLY\"\n",
+            "FREQ=YEARLY is not known",
+        ),
+        ("device = \"spine.*\"\nstart = \"2027-03-27T22:00\"\nduration = \"2h\"\n", "looks like a regular expression"),
+        ("device = \"a\"\nstart = \"2027-03-27T22:00\"\nduration = \"2h\"\nrrule = \"x\"\n", "did you mean `repeat`?"),
+    ] {
+        let errors = House::new(&format!("{head}{text}")).errors();
+        assert!(errors.contains(words), "{text}\n{errors}");
     }
 }

@@ -10,11 +10,13 @@ use crossbeam::channel::{self, Receiver, Sender};
 use tokio::sync::{mpsc, watch};
 
 use crate::alert::{self, Change, Fingerprint, Route, Transition};
-use crate::fabric::{DeviceId, Labels, Subject};
+use crate::fabric::{DeviceId, Labels, Subject, Timestamp};
 
 use super::courier::{Courier, Errand, Outcome, Report};
 use super::entry::{Entry, Notice, Step};
-use super::queue::Queue;
+use super::letter::takes_several;
+use super::pace::Spoken;
+use super::queue::{Next, Queue};
 use super::store::{Batch, StoredAlert};
 use super::{ReadError, ReceiverSettings, ReceiverStats, Stats, Store, Surroundings, WriteError};
 
@@ -27,6 +29,9 @@ const ORPHANS_KEPT: Duration = Duration::from_secs(7 * 86_400);
 /// How often a failing store is looked after, and a stop is looked at.
 const RETRY: Duration = Duration::from_secs(1);
 const STOP_LOOK: Duration = Duration::from_millis(10);
+
+/// How often it is looked who is to be told again of what fires.
+const REPEAT_LOOK: Duration = Duration::from_secs(1);
 
 /// What the clerk is told.
 pub(super) enum Command {
@@ -54,6 +59,7 @@ pub(super) struct Clerk {
     /// Who waits for the next write.
     settling: Vec<Sender<()>>,
     stop_by: Option<Instant>,
+    repeat_at: Instant,
 }
 
 /// What was told of an alert that fires.
@@ -61,6 +67,10 @@ pub(super) struct Clerk {
 struct Told {
     receivers: Vec<String>,
     notice: Option<Notice>,
+    /// When they heard of it last.
+    spoken_at: Option<Timestamp>,
+    /// Nobody is to hear of it now.
+    quiet: bool,
 }
 
 /// A receiver, as the clerk sees it.
@@ -73,6 +83,10 @@ struct Desk {
     /// When it is to be reminded of what fires, where its kind needs that. At first at once: while we were away it
     /// may have forgotten.
     remind_at: Instant,
+    /// When it was spoken to.
+    spoken: Spoken,
+    /// Nothing leaves before this, unless something comes or goes.
+    asleep_until: Option<Timestamp>,
 }
 
 impl Clerk {
@@ -100,8 +114,9 @@ impl Clerk {
             }
         })?;
         let told = store.stored_alerts()?.into_iter().map(|stored| {
-            let StoredAlert { alert, told: receivers, notice } = stored;
-            (alert.fingerprint, Told { receivers, notice })
+            let StoredAlert { alert, told: receivers, notice, spoken_at } = stored;
+            let quiet = alert.standing.quiet.is_some();
+            (alert.fingerprint, Told { receivers, notice, spoken_at, quiet })
         });
         let told = told.collect();
         let mut clerk = Self {
@@ -116,6 +131,7 @@ impl Clerk {
             reports: channel::unbounded(),
             settling: Vec::new(),
             stop_by: None,
+            repeat_at: Instant::now(),
         };
         clerk.reconfigure(receivers, routes, &mut damaged);
         clerk.write(damaged);
@@ -135,6 +151,7 @@ impl Clerk {
                 (None, Some(_)) => RETRY,
                 (None, None) => Duration::from_secs(3_600),
             };
+            let wait = self.next_paced().map_or(wait, |pause| wait.min(pause));
             let wait = self.next_reminder().map_or(wait, |at| wait.min(at.saturating_duration_since(Instant::now())));
             channel::select! {
                 recv(inbox) -> command => match command {
@@ -157,6 +174,7 @@ impl Clerk {
             for command in commands {
                 self.take(command, &mut batch);
             }
+            self.repeat(&mut batch);
             self.write(batch);
             for written in std::mem::take(&mut self.settling) {
                 let _ = written.send(());
@@ -206,8 +224,13 @@ impl Clerk {
             if transition.change == Change::Pending {
                 self.told.remove(&fingerprint);
             }
-            let told = self.told.get(&fingerprint).cloned().unwrap_or_default();
-            batch.put_alert(&StoredAlert { alert: transition.alert, told: told.receivers, notice: told.notice });
+            let quiet = transition.alert.standing.quiet.is_some();
+            if let Some(told) = self.told.get_mut(&fingerprint) {
+                told.quiet = quiet;
+            }
+            let Told { receivers: told, notice, spoken_at, .. } =
+                self.told.get(&fingerprint).cloned().unwrap_or_default();
+            batch.put_alert(&StoredAlert { alert: transition.alert, told, notice, spoken_at });
         }
     }
 
@@ -219,7 +242,7 @@ impl Clerk {
         let routed = || alert::receivers(&self.routes, &labels, names.clone()).into_iter().map(str::to_owned);
         let told = self.told.entry(transition.fingerprint()).or_default();
         match step {
-            Step::Fired => *told = Told { receivers: routed().collect(), notice: None },
+            Step::Fired => *told = Told { receivers: routed().collect(), ..Told::default() },
             Step::Severity => {
                 for name in routed() {
                     if !told.receivers.contains(&name) {
@@ -227,9 +250,10 @@ impl Clerk {
                     }
                 }
             }
-            Step::Resolved => {}
+            Step::Again | Step::Resolved => {}
         }
         let created_at = (self.surroundings.clock)();
+        told.spoken_at = Some(created_at);
         let mut entry = Entry::new(transition, step, number, created_at, labels);
         entry.replaces = told.notice.take().map(|notice| notice.labels).filter(|old| *old != entry.notice.labels);
         let hearers = if step == Step::Resolved {
@@ -239,36 +263,121 @@ impl Clerk {
             told.receivers.clone()
         };
         for name in &hearers {
-            if let Some(desk) = self.desks.iter_mut().find(|desk| desk.settings.name == *name) {
-                if step == Step::Resolved && !desk.settings.send_resolved {
-                    continue;
-                }
-                batch.put_entry(name, &entry);
-                for evicted in desk.queue.push(&entry) {
-                    batch.remove_entry(name, evicted);
-                    desk.stats.evicted.fetch_add(1, Relaxed);
-                }
-            } else if let Some(queue) = self.orphans.get_mut(name).filter(|queue| !queue.is_empty()) {
-                // Should it come back, it must not hear of a beginning without its end.
-                batch.put_entry(name, &entry);
-                for evicted in queue.push(&entry) {
-                    batch.remove_entry(name, evicted);
-                }
+            self.enqueue(name, &entry, batch);
+        }
+    }
+
+    /// Put a notification into a receiver's outbox.
+    fn enqueue(&mut self, name: &str, entry: &Entry, batch: &mut Batch) {
+        if let Some(desk) = self.desks.iter_mut().find(|desk| desk.settings.name == name) {
+            if entry.step == Step::Resolved && !desk.settings.send_resolved {
+                return;
+            }
+            let pace = &desk.settings.pace;
+            let entry = Entry { group: pace.group_of(&entry.notice.labels), ..entry.clone() };
+            if desk.spoken.blocked_until(entry.created_at, pace).is_some() {
+                desk.spoken.held += 1;
+                desk.stats.held.fetch_add(1, Relaxed);
+                batch.put_document(&spoken_document(name), &serde_json::json!(desk.spoken));
+            }
+            batch.put_entry(name, &entry);
+            for evicted in desk.queue.push(&entry) {
+                batch.remove_entry(name, evicted);
+                desk.stats.evicted.fetch_add(1, Relaxed);
+            }
+            desk.asleep_until = None;
+        } else if let Some(queue) = self.orphans.get_mut(name).filter(|queue| !queue.is_empty()) {
+            // Should it come back, it must not hear of a beginning without its end.
+            batch.put_entry(name, entry);
+            for evicted in queue.push(entry) {
+                batch.remove_entry(name, evicted);
             }
         }
     }
 
+    /// Tell again of what has been firing for long, where a receiver wants that.
+    fn repeat(&mut self, batch: &mut Batch) {
+        if self.stop_by.is_some() || Instant::now() < self.repeat_at {
+            return;
+        }
+        self.repeat_at = Instant::now() + REPEAT_LOOK;
+        let wants = |desk: &Desk| Some((desk.settings.name.clone(), desk.settings.pace.repeat_interval?));
+        let every: Vec<(String, Duration)> = self.desks.iter().filter_map(wants).collect();
+        if every.is_empty() {
+            return;
+        }
+        let now = (self.surroundings.clock)();
+        let mut due = Vec::new();
+        for (fingerprint, told) in &self.told {
+            let (false, Some(notice), Some(spoken_at)) = (told.quiet, &told.notice, told.spoken_at) else { continue };
+            let hears =
+                |(name, every): &&(String, Duration)| told.receivers.contains(name) && now.since(spoken_at) >= *every;
+            let names: Vec<String> = every.iter().filter(hears).map(|(name, _)| name.clone()).collect();
+            if !names.is_empty() {
+                due.push((*fingerprint, notice.clone(), names));
+            }
+        }
+        due.sort_by_key(|(fingerprint, ..)| *fingerprint);
+        for (fingerprint, notice, names) in due {
+            // One that still waits to be told of it needs no reminder of it.
+            self.sequence += 1;
+            batch.put_sequence(self.sequence);
+            let entry = Entry::again(notice, self.sequence, now);
+            for name in names {
+                self.enqueue(&name, &entry, batch);
+            }
+            if let Some(told) = self.told.get_mut(&fingerprint) {
+                told.spoken_at = Some(now);
+            }
+            if let Ok(Some(stored)) = self.store.stored_alert(fingerprint) {
+                batch.put_alert(&StoredAlert { spoken_at: Some(now), ..stored });
+            }
+            batch.needs_sync();
+        }
+    }
+
+    /// How long until something may leave that is kept back by a receiver's pace.
+    fn next_paced(&self) -> Option<Duration> {
+        let now = (self.surroundings.clock)();
+        let repeats = self.desks.iter().any(|desk| desk.settings.pace.repeat_interval.is_some());
+        let asleep = self.desks.iter().filter_map(|desk| desk.asleep_until).map(|until| until.since(now));
+        asleep.chain(repeats.then_some(REPEAT_LOOK)).min()
+    }
+
     fn report(&mut self, report: Report, batch: &mut Batch) {
-        let Report { receiver, number, outcome } = report;
-        let desk = self.desks.iter_mut().find(|desk| desk.settings.name == receiver);
+        let Report { receiver, numbers, outcome } = report;
+        let now = (self.surroundings.clock)();
+        let mut desk = self.desks.iter_mut().find(|desk| desk.settings.name == receiver);
+        if let Some(desk) = &mut desk {
+            desk.asleep_until = None;
+            if outcome == Outcome::Done {
+                let groups = numbers.iter().filter_map(|number| desk.queue.group(*number));
+                desk.spoken.note(now, &desk.settings.pace, groups.map(|group| group.to_string()).collect::<Vec<_>>());
+                if !desk.spoken.is_blank() {
+                    batch.put_document(&spoken_document(&receiver), &serde_json::json!(desk.spoken));
+                }
+            }
+        }
         let Some(queue) = desk.map(|desk| &mut desk.queue).or_else(|| self.orphans.get_mut(&receiver)) else { return };
         match outcome {
             Outcome::Done => {
-                queue.remove(number);
-                batch.remove_entry(&receiver, number);
+                for number in numbers {
+                    queue.remove(number);
+                    batch.remove_entry(&receiver, number);
+                }
                 batch.needs_sync();
             }
-            Outcome::Returned => queue.returned(number),
+            Outcome::Returned => numbers.into_iter().for_each(|number| queue.returned(number)),
+            Outcome::Apart => {
+                queue.unseal(&numbers);
+                for number in numbers {
+                    queue.returned(number);
+                    if let Ok(Some(entry)) = self.store.entry(&receiver, number) {
+                        batch.put_entry(&receiver, &Entry { group: String::new(), batch: None, ..entry });
+                    }
+                }
+                batch.needs_sync();
+            }
         }
     }
 
@@ -285,6 +394,7 @@ impl Clerk {
                     let mut desk = old.swap_remove(position);
                     if desk.settings != settings {
                         desk.settings = settings.clone();
+                        desk.asleep_until = None;
                         desk.changes.send_replace(settings);
                     }
                     desk
@@ -329,7 +439,9 @@ impl Clerk {
         );
         self.surroundings.runtime.spawn(courier.run(jobs));
         let queue = self.orphans.remove(&settings.name).unwrap_or_default();
-        Desk { settings, queue, errands, changes, stats, remind_at: Instant::now() }
+        let spoken = self.store.document(&spoken_document(&settings.name)).ok().flatten();
+        let spoken = spoken.and_then(|json| serde_json::from_value(json).ok()).unwrap_or_default();
+        Desk { settings, queue, errands, changes, stats, remind_at: Instant::now(), spoken, asleep_until: None }
     }
 
     /// Write, or keep in memory what cannot be written.
@@ -355,33 +467,84 @@ impl Clerk {
 
     /// Give every idle courier its next notification.
     fn hand_out(&mut self) {
+        let now = (self.surroundings.clock)();
         let mut damaged = Batch::default();
-        for desk in &mut self.desks {
-            while let Some(number) = desk.queue.next() {
-                match self.store.entry(&desk.settings.name, number) {
-                    Ok(Some(entry)) => {
-                        if desk.errands.try_send(Errand::Tell(entry)).is_ok() {
-                            desk.queue.sent(number);
-                        }
-                        break;
+        for at in 0..self.desks.len() {
+            while let Some(numbers) = self.due(at, now) {
+                let name = self.desks[at].settings.name.clone();
+                let mut entries = Vec::with_capacity(numbers.len());
+                let (mut lost, mut unreadable) = (Vec::new(), false);
+                for number in &numbers {
+                    match self.store.entry(&name, *number) {
+                        Ok(Some(entry)) => entries.push(entry),
+                        Ok(None) => lost.push(*number),
+                        // The store is being opened anew: it is still there, and its turn comes again.
+                        Err(_) => unreadable = true,
                     }
-                    Ok(None) => {
-                        self.stats.count_unreadable();
-                        tracing::error!(
-                            receiver = desk.settings.name,
-                            "a notification in the outbox is damaged and thrown away"
-                        );
-                        desk.queue.remove(number);
-                        damaged.remove_entry(&desk.settings.name, number);
-                    }
-                    // The store is being opened anew: it is still there, and its turn comes again.
-                    Err(_) => break,
                 }
+                for number in &lost {
+                    self.stats.count_unreadable();
+                    tracing::error!(receiver = name, "a notification in the outbox is damaged and thrown away");
+                    self.desks[at].queue.remove(*number);
+                    damaged.remove_entry(&name, *number);
+                }
+                if unreadable {
+                    break;
+                }
+                if entries.is_empty() {
+                    continue;
+                }
+                self.tell(at, entries);
+                break;
             }
+            let desk = &self.desks[at];
             desk.stats.waiting.store(desk.queue.len() as u64, Relaxed);
         }
         if !damaged.is_empty() {
             self.write(damaged);
+        }
+    }
+
+    /// What is to leave for a receiver now.
+    fn due(&mut self, at: usize, now: Timestamp) -> Option<Vec<u64>> {
+        let desk = &mut self.desks[at];
+        if desk.asleep_until.is_some_and(|until| now < until) || desk.queue.is_empty() {
+            return None;
+        }
+        desk.asleep_until = None;
+        let (pace, spoken) = (&desk.settings.pace, &desk.spoken);
+        if let Some(until) = spoken.blocked_until(now, pace) {
+            desk.asleep_until = Some(until);
+            return None;
+        }
+        // What had to wait for the rate is told in one go.
+        let all = spoken.held > 0 && takes_several(&desk.settings.kind);
+        match desk.queue.next(now, |group| spoken.group_at(pace, group), all) {
+            Next::Now(numbers) => Some(numbers),
+            Next::At(until) => {
+                desk.asleep_until = until;
+                None
+            }
+        }
+    }
+
+    /// Hand notifications that leave together to a courier, after it is written down that they do.
+    fn tell(&mut self, at: usize, mut entries: Vec<Entry>) {
+        let numbers: Vec<u64> = entries.iter().map(|entry| entry.number).collect();
+        if numbers.len() > 1 && entries.iter().any(|entry| entry.batch != Some(numbers[0])) {
+            let mut batch = Batch::default();
+            for entry in &mut entries {
+                entry.batch = Some(numbers[0]);
+                batch.put_entry(&self.desks[at].settings.name, entry);
+            }
+            batch.needs_sync();
+            self.write(batch);
+            self.desks[at].queue.seal(&numbers);
+        }
+        let desk = &mut self.desks[at];
+        let errand = Errand::Tell { entries, held: desk.spoken.held };
+        if desk.errands.try_send(errand).is_ok() {
+            desk.queue.sent(&numbers);
         }
     }
 
@@ -421,7 +584,11 @@ impl Clerk {
     /// Told to stop, and either nothing is left that could be sent soon or the grace is over.
     fn may_stop(&self) -> bool {
         self.stop_by.is_some_and(|by| {
-            Instant::now() >= by || self.desks.iter().all(|desk| desk.queue.is_empty() || desk.stats.is_failing())
+            Instant::now() >= by
+                || self
+                    .desks
+                    .iter()
+                    .all(|desk| desk.queue.is_empty() || desk.stats.is_failing() || desk.asleep_until.is_some())
         })
     }
 
@@ -432,12 +599,19 @@ impl Clerk {
         let reports: Vec<Report> = self.reports.1.try_iter().collect();
         for report in reports {
             if report.outcome == Outcome::Done {
-                batch.remove_entry(&report.receiver, report.number);
+                for number in report.numbers {
+                    batch.remove_entry(&report.receiver, number);
+                }
                 batch.needs_sync();
             }
         }
         self.write(batch);
     }
+}
+
+/// Under which name it is remembered when a receiver was spoken to.
+fn spoken_document(receiver: &str) -> String {
+    format!("spoken/{receiver}")
 }
 
 /// The device whose configured labels an alert carries: for a link that of the end that sorts first.

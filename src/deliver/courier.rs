@@ -28,8 +28,9 @@ use super::{ReceiverSettings, ReceiverStats, Stats, Surroundings, alertmanager};
 /// What a courier is given.
 #[derive(Debug)]
 pub(super) enum Errand {
-    /// To be told until it is acknowledged or refused for good, and reported.
-    Tell(Entry),
+    /// To be told together, until they are acknowledged or refused for good, and reported; never none. So many had to
+    /// wait for the rate.
+    Tell { entries: Vec<Entry>, held: u64 },
     /// What the receiver knows to fire: to be told again, once. What fails is in the next reminder too.
     Remind { firing: Vec<Notice>, made_at: Instant },
 }
@@ -41,13 +42,15 @@ pub(super) enum Outcome {
     Done,
     /// The courier was called off: it is still to be told.
     Returned,
+    /// It takes them apart at most, not together.
+    Apart,
 }
 
 /// A courier's word to the clerk.
 #[derive(Debug)]
 pub(super) struct Report {
     pub receiver: String,
-    pub number: u64,
+    pub numbers: Vec<u64>,
     pub outcome: Outcome,
 }
 
@@ -78,22 +81,23 @@ impl Courier {
     /// Deliver what comes until the clerk closes the channel.
     pub async fn run(mut self, mut errands: mpsc::Receiver<Errand>) {
         while let Some(errand) = errands.recv().await {
-            let entry = match errand {
-                Errand::Tell(entry) => entry,
+            let (entries, held) = match errand {
+                Errand::Tell { entries, held } => (entries, held),
                 Errand::Remind { firing, made_at } => {
                     self.remind(&firing, made_at).await;
                     continue;
                 }
             };
-            let outcome = self.deliver(&entry).await;
-            let report = Report { receiver: self.own.name().to_owned(), number: entry.number, outcome };
+            let numbers = entries.iter().map(|entry| entry.number).collect();
+            let outcome = self.deliver(&entries, held).await;
+            let report = Report { receiver: self.own.name().to_owned(), numbers, outcome };
             if self.reports.send(report).is_err() {
                 return;
             }
         }
     }
 
-    async fn deliver(&mut self, entry: &Entry) -> Outcome {
+    async fn deliver(&mut self, entries: &[Entry], held: u64) -> Outcome {
         let mut first = true;
         loop {
             if self.settings.has_changed().unwrap_or(false) {
@@ -101,20 +105,26 @@ impl Courier {
             }
             let settings = self.settings.borrow_and_update().clone();
             if std::mem::take(&mut first) {
-                self.stats.sent.record((self.surroundings.clock)().since(entry.observed_at));
+                let now = (self.surroundings.clock)();
+                entries.iter().for_each(|entry| self.stats.sent.record(now.since(entry.observed_at)));
             }
-            let pause = match self.attempt(&settings, entry).await {
+            let pause = match self.attempt(&settings, entries, held).await {
                 Answer::Acknowledged => {
-                    self.stats.acknowledged.record((self.surroundings.clock)().since(entry.observed_at));
-                    self.own.acknowledged.fetch_add(1, Relaxed);
+                    let now = (self.surroundings.clock)();
+                    entries.iter().for_each(|entry| self.stats.acknowledged.record(now.since(entry.observed_at)));
+                    self.own.acknowledged.fetch_add(entries.len() as u64, Relaxed);
                     if self.own.is_failing() {
                         tracing::info!(receiver = self.own.name(), "takes notifications again");
                     }
                     self.all_is_well();
                     return Outcome::Done;
                 }
+                Answer::RefusesBody(_) if entries.len() > 1 => {
+                    self.all_is_well();
+                    return Outcome::Apart;
+                }
                 Answer::RefusesBody(why) => {
-                    self.refused(entry, &why);
+                    self.refused(entries, &why);
                     self.all_is_well();
                     return Outcome::Done;
                 }
@@ -123,7 +133,7 @@ impl Courier {
                     match self.patience.refuses(Instant::now(), &mut rand::rng()) {
                         Some(pause) => pause,
                         None => {
-                            self.refused(entry, &why);
+                            self.refused(entries, &why);
                             return Outcome::Done;
                         }
                     }
@@ -143,10 +153,24 @@ impl Courier {
         }
     }
 
-    async fn attempt(&mut self, settings: &ReceiverSettings, entry: &Entry) -> Answer {
+    async fn attempt(&mut self, settings: &ReceiverSettings, entries: &[Entry], held: u64) -> Answer {
+        let mut notices: Vec<Notice> = entries.iter().map(|entry| entry.notice.clone()).collect();
+        if let (true, Some((most, per)), Some(first)) = (held > 0, settings.pace.rate_limit, notices.first_mut()) {
+            let words = format!("{held} notifications had to wait for the rate limit of {most} in {per:?}.");
+            first.annotations.insert("held".into(), words);
+        }
+        let (replaces, key) = match entries {
+            [one] => (one.replaces.as_ref(), one.idempotency_key.clone()),
+            several => (
+                None,
+                several
+                    .first()
+                    .map_or_else(String::new, |first| format!("{}-{}", first.idempotency_key, several.len())),
+            ),
+        };
         let (now, external_url) = ((self.surroundings.clock)(), &self.surroundings.external_url);
-        match letter::letters(settings, &entry.notice, entry.replaces.as_ref(), external_url, now) {
-            Ok(letters) => self.post(settings, letters, Some(&entry.idempotency_key)).await,
+        match letter::letters(settings, &notices, replaces, external_url, now) {
+            Ok(letters) => self.post(settings, letters, Some(&key)).await,
             Err(error) => Answer::RefusesBody(format!("it cannot be written as JSON: {error}")),
         }
     }
@@ -251,8 +275,14 @@ impl Courier {
         self.own.set_failure(Some(why.to_owned()));
     }
 
-    fn refused(&self, entry: &Entry, why: &str) {
-        self.own.refused.fetch_add(1, Relaxed);
+    fn refused(&self, entries: &[Entry], why: &str) {
+        self.own.refused.fetch_add(entries.len() as u64, Relaxed);
+        for entry in entries {
+            self.refused_one(entry, why);
+        }
+    }
+
+    fn refused_one(&self, entry: &Entry, why: &str) {
         tracing::error!(
             receiver = self.own.name(),
             alertname = entry.notice.labels.get("alertname"),

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::alert::{AlertState, Change, Fingerprint, Transition};
+use crate::alert::{AlertState, Fingerprint, Tell, Transition};
 use crate::fabric::{Labels, Timestamp};
 
 /// A notification, finished but for the spelling of its receiver's kind.
@@ -23,6 +23,13 @@ pub(super) struct Entry {
     /// The labels by which receivers know the alert until now, where they are other ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaces: Option<Labels>,
+    /// What it is told together with; empty where it is told by itself.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub group: String,
+    /// The number of the first of those with which it leaves: decided once, so that every attempt, also after a kill,
+    /// tells the same under the same key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<u64>,
 }
 
 /// What a notification tells of its alert.
@@ -33,19 +40,20 @@ pub(super) enum Step {
     Fired,
     /// It fires with a higher severity.
     Severity,
+    /// It fires still: told again.
+    Again,
     /// It is over.
     Resolved,
 }
 
 impl Step {
-    /// Of a transition; none where nobody is told of it. Trouble that becomes less is on the page: it wakes nobody up.
+    /// Of a transition; none where nobody is told of it.
     pub fn of(transition: &Transition) -> Option<Self> {
-        match transition.change {
-            Change::Fired => Some(Self::Fired),
-            Change::Severity { from } => (transition.alert.severity() > from).then_some(Self::Severity),
-            Change::Resolved => Some(Self::Resolved),
-            Change::Pending | Change::Withdrawn | Change::Forgotten => None,
-        }
+        Some(match transition.tell? {
+            Tell::Began => Self::Fired,
+            Tell::Worse => Self::Severity,
+            Tell::Over => Self::Resolved,
+        })
     }
 }
 
@@ -79,6 +87,23 @@ impl Entry {
                 ends_at: alert.resolved_at,
             },
             replaces: None,
+            group: String::new(),
+            batch: None,
+        }
+    }
+
+    /// Of an alert that people know and that fires still.
+    pub fn again(notice: Notice, number: u64, now: Timestamp) -> Self {
+        Self {
+            number,
+            idempotency_key: format!("{}-{number}-{}", notice.fingerprint, now.as_micros()),
+            created_at: now,
+            observed_at: now,
+            step: Step::Again,
+            notice,
+            replaces: None,
+            group: String::new(),
+            batch: None,
         }
     }
 }

@@ -19,15 +19,18 @@
 //! - **A full or failing disk stops no alert.** The clerk then works from memory, says so, and writes everything
 //!   down as soon as the disk takes it. What happens in that time does not survive a kill.
 //!
-//! Absent, on purpose: notifications are not repeated while an alert keeps firing, and every notification holds
-//! one alert (no grouping). Alertmanager alone is reminded of what fires, because it forgets: made from what was
-//! told it, and not written down, as the next reminder holds all again.
+//! How often a receiver is spoken to (groups, repeats, a rate) is its own, see [`Pace`]: without a word in the
+//! configuration each alert is told by itself, at once and once. Those that leave together are decided once and written
+//! down before they leave, so that each attempt, also after a kill, tells the same under the same key. Alertmanager is
+//! reminded of what fires, because it forgets: made from what was told it, and not written down, as the next reminder
+//! holds all again.
 
 mod alertmanager;
 mod clerk;
 mod courier;
 mod entry;
 mod letter;
+mod pace;
 mod pagerduty;
 mod patience;
 mod post;
@@ -51,6 +54,7 @@ use crate::fabric::{DeviceId, Labels, Timestamp};
 
 use clerk::{Clerk, Command};
 
+pub use pace::Pace;
 pub use settings::{Authority, ReceiverKind, ReceiverSettings};
 pub use stats::{Latency, ReceiverStats, Stats};
 pub use store::{OpenError, ReadError, Store, WriteError};

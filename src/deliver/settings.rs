@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use reqwest::Certificate;
 
+use super::Pace;
 use crate::fabric::Secret;
 
 /// `[[receiver]]`
@@ -23,13 +24,23 @@ pub struct ReceiverSettings {
     pub headers: Vec<(String, Secret)>,
     /// Whose certificates are believed; none: those that this machine believes.
     pub ca: Option<Authority>,
+    /// How often it is spoken to.
+    pub pace: Pace,
 }
 
 impl ReceiverSettings {
     /// A receiver with the defaults of all that is not asked for.
     pub fn new(name: impl Into<String>, kind: ReceiverKind) -> Self {
         let timeout = Duration::from_secs(10);
-        Self { name: name.into(), kind, timeout, send_resolved: true, headers: Vec::new(), ca: None }
+        Self {
+            name: name.into(),
+            kind,
+            timeout,
+            send_resolved: true,
+            headers: Vec::new(),
+            ca: None,
+            pace: Pace { group_interval: Duration::from_secs(300), ..Pace::default() },
+        }
     }
 
     /// Every text that must not be shown.

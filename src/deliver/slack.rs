@@ -12,8 +12,48 @@ use super::letter::page_of;
 const HEADLINE: usize = 500;
 const PARAGRAPH: usize = 580;
 
-/// The message that tells of one alert.
-pub(super) fn body(notice: &Notice, external_url: &str) -> Result<Vec<u8>, serde_json::Error> {
+/// The message that tells of one alert, or of several.
+pub(super) fn body(notices: &[Notice], external_url: &str) -> Result<Vec<u8>, serde_json::Error> {
+    match notices {
+        [notice] => one(notice, external_url),
+        several => group(several, external_url),
+    }
+}
+
+/// One line for each of the first so many.
+const LINES: usize = 15;
+const LINE: usize = 30;
+
+fn group(notices: &[Notice], external_url: &str) -> Result<Vec<u8>, serde_json::Error> {
+    let firing = notices.iter().filter(|notice| notice.firing).count();
+    let text = format!("[{firing} FIRING, {} RESOLVED]", notices.len() - firing);
+    let line = |notice: &Notice| {
+        let text =
+            |name: &str| notice.annotations.get(name).or_else(|| notice.labels.get(name)).map_or("", String::as_str);
+        let state = if notice.firing { text("severity") } else { "resolved" };
+        let summary = escaped(text("summary"), LINE * 4);
+        format!("*{}* <{}|{}>", escaped(state, LINE), page_of(notice, external_url), summary.replace('|', "/"))
+    };
+    let mut blocks: Vec<Value> = notices.iter().take(LINES).map(line).map(section).collect();
+    if let Some(held) = notices.iter().find_map(|notice| notice.annotations.get("held")) {
+        blocks.push(section(escaped(held, PARAGRAPH)));
+    }
+    if notices.len() > LINES {
+        blocks.push(section(format!("and {} more", notices.len() - LINES)));
+    }
+    let colour = if firing > 0 { "#d50200" } else { "#2eb886" };
+    serde_json::to_vec(&json!({
+        "text": text,
+        "unfurl_links": false,
+        "attachments": [{"color": colour, "blocks": blocks}],
+    }))
+}
+
+fn section(text: String) -> Value {
+    json!({"type": "section", "text": {"type": "mrkdwn", "text": text}})
+}
+
+fn one(notice: &Notice, external_url: &str) -> Result<Vec<u8>, serde_json::Error> {
     let word = |name: &str| notice.annotations.get(name).filter(|text| !text.is_empty());
     let label = |name: &str| notice.labels.get(name).map_or("", String::as_str);
     let state = match label("severity") {
@@ -30,7 +70,13 @@ pub(super) fn body(notice: &Notice, external_url: &str) -> Result<Vec<u8>, serde
     };
     let mut blocks: Vec<Value> = Vec::new();
     if notice.firing {
-        let paragraphs = [("Cause", "cause"), ("Evidence", "evidence"), ("Action", "action")];
+        let paragraphs = [
+            ("Cause", "cause"),
+            ("Evidence", "evidence"),
+            ("Action", "action"),
+            ("Explains", "explains"),
+            ("Held", "held"),
+        ];
         blocks.extend(paragraphs.into_iter().filter_map(|(title, name)| {
             let text = format!("*{title}:* {}", escaped(word(name)?, PARAGRAPH));
             Some(json!({"type": "section", "text": {"type": "mrkdwn", "text": text}}))
@@ -78,7 +124,7 @@ mod tests {
         for name in ["summary", "cause", "evidence", "action"] {
             notice.annotations.insert(name.into(), "&".repeat(100_000));
         }
-        let body: Value = serde_json::from_slice(&body(&notice, "http://monitor:9750").unwrap()).unwrap();
+        let body: Value = serde_json::from_slice(&body(&[notice], "http://monitor:9750").unwrap()).unwrap();
         let blocks = body["attachments"][0]["blocks"].as_array().unwrap();
         assert_eq!(blocks.len(), 4);
         for block in &blocks[..3] {

@@ -95,6 +95,7 @@ pub struct ReceiverStats {
     pub(super) failed_attempts: AtomicU64,
     pub(super) refused: AtomicU64,
     pub(super) evicted: AtomicU64,
+    pub(super) held: AtomicU64,
     failure: Mutex<Option<String>>,
 }
 
@@ -107,6 +108,7 @@ impl ReceiverStats {
             failed_attempts: AtomicU64::new(0),
             refused: AtomicU64::new(0),
             evicted: AtomicU64::new(0),
+            held: AtomicU64::new(0),
             failure: Mutex::new(None),
         }
     }
@@ -139,6 +141,11 @@ impl ReceiverStats {
     /// Notifications thrown away because too many waited.
     pub fn evicted(&self) -> u64 {
         self.evicted.load(Relaxed)
+    }
+
+    /// Notifications that had to wait for the rate limit.
+    pub fn held(&self) -> u64 {
+        self.held.load(Relaxed)
     }
 
     /// Why the last attempt failed; none while it takes what it is sent. Never holds the address.

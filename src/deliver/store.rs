@@ -23,7 +23,8 @@ use std::time::{Duration, Instant};
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 use serde::{Deserialize, Serialize};
 
-use crate::alert::{Alert, Saved};
+use crate::alert::{Alert, Fingerprint, Saved};
+use crate::fabric::Timestamp;
 
 use super::entry::{Entry, Notice};
 
@@ -54,6 +55,9 @@ pub(super) struct StoredAlert {
     /// What they heard last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notice: Option<Notice>,
+    /// When they heard it, for those who are told again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spoken_at: Option<Timestamp>,
 }
 
 /// The opened store.
@@ -189,7 +193,13 @@ impl Store {
     pub(super) fn stored_alerts(&self) -> Result<Vec<StoredAlert>, ReadError> {
         let mut alerts = Vec::new();
         self.scan(Table::Alerts, |key, json| match serde_json::from_slice::<StoredAlert>(json) {
-            Ok(stored) => alerts.push(stored),
+            Ok(mut stored) => {
+                // Written by a version that told of all that fired.
+                if stored.notice.is_some() && stored.alert.is_active() && stored.alert.standing.told.is_none() {
+                    stored.alert.standing.told = Some(stored.alert.severity());
+                }
+                alerts.push(stored);
+            }
             Err(error) => tracing::warn!(
                 path = %self.path.display(),
                 fingerprint = %String::from_utf8_lossy(key),
@@ -198,6 +208,12 @@ impl Store {
             ),
         })?;
         Ok(alerts)
+    }
+
+    /// One alert with those who were told; none where it is not there or cannot be read.
+    pub(super) fn stored_alert(&self, fingerprint: Fingerprint) -> Result<Option<StoredAlert>, ReadError> {
+        let json = self.read(Table::Alerts, fingerprint.to_string().as_bytes())?;
+        Ok(json.and_then(|json| serde_json::from_slice(&json).ok()))
     }
 
     /// Every notification in the outbox, in order for each receiver.

@@ -43,7 +43,7 @@ pub async fn send_test(settings: &ReceiverSettings, external_url: &str, now: Tim
             break;
         }
         let told = if firing { "firing" } else { "resolved" };
-        let letters = match letters(settings, &notice(firing, now), None, external_url, now) {
+        let letters = match letters(settings, &[notice(firing, now)], None, external_url, now) {
             Ok(letters) => letters,
             Err(error) => return vec![Trial { told, member: None, taken: false, answer: error.to_string() }],
         };

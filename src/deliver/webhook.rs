@@ -1,8 +1,10 @@
 //! Alertmanager's webhook body, version 4, so that receivers that exist work unchanged.
 //!
-//! One alert a notification: a group of one, of which the group labels are those that say where the alert is
-//! and not how bad it is, so that the group key stays the same while the severity changes.
+//! Where alerts are not grouped each is a group of one, of which the group labels are those that say where the alert is
+//! and not how bad it is, so that the group key stays the same while the severity changes. An alert of which several
+//! steps are told at once is there several times, in their order.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -28,10 +30,10 @@ const NEVER: &str = "0001-01-01T00:00:00Z";
 struct Body<'a> {
     receiver: &'a str,
     status: &'static str,
-    alerts: [AlertBody<'a>; 1],
+    alerts: Vec<AlertBody>,
     group_labels: Labels,
-    common_labels: &'a Labels,
-    common_annotations: &'a Labels,
+    common_labels: Labels,
+    common_annotations: Labels,
     #[serde(rename = "externalURL")]
     external_url: &'a str,
     version: &'static str,
@@ -41,10 +43,10 @@ struct Body<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct AlertBody<'a> {
+struct AlertBody {
     status: &'static str,
-    labels: &'a Labels,
-    annotations: &'a Labels,
+    labels: Labels,
+    annotations: Labels,
     starts_at: String,
     ends_at: String,
     #[serde(rename = "generatorURL")]
@@ -52,34 +54,55 @@ struct AlertBody<'a> {
     fingerprint: Fingerprint,
 }
 
-/// The body that tells `receiver` of one alert.
-pub(super) fn body(notice: &Notice, receiver: &str, external_url: &str) -> Result<Vec<u8>, serde_json::Error> {
-    let status = if notice.firing { "firing" } else { "resolved" };
-    let group_labels: Labels = notice
-        .labels
+/// The body that tells `receiver` of one alert, or of several that are grouped by these labels.
+pub(super) fn body(
+    notices: &[Notice],
+    receiver: &str,
+    group_by: &[String],
+    external_url: &str,
+) -> Result<Vec<u8>, serde_json::Error> {
+    let status = |firing| if firing { "firing" } else { "resolved" };
+    let common_labels = common(notices.iter().map(|notice| &notice.labels));
+    let is_group_label = |name: &str| match group_by {
+        [] => IDENTITY.contains(&name),
+        names => names.iter().any(|known| known == name),
+    };
+    let group_labels: Labels = common_labels
         .iter()
-        .filter(|(name, _)| IDENTITY.contains(&name.as_str()))
+        .filter(|(name, _)| is_group_label(name))
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
+    // The last word on each alert counts.
+    let last: BTreeMap<Fingerprint, bool> = notices.iter().map(|notice| (notice.fingerprint, notice.firing)).collect();
+    let alert = |notice: &'_ Notice| AlertBody {
+        status: status(notice.firing),
+        starts_at: notice.starts_at.to_string(),
+        ends_at: notice.ends_at.map_or_else(|| NEVER.to_owned(), |at| at.to_string()),
+        generator_url: page_of(notice, external_url),
+        fingerprint: notice.fingerprint,
+        labels: notice.labels.clone(),
+        annotations: notice.annotations.clone(),
+    };
     serde_json::to_vec(&Body {
         receiver,
-        status,
-        alerts: [AlertBody {
-            status,
-            labels: &notice.labels,
-            annotations: &notice.annotations,
-            starts_at: notice.starts_at.to_string(),
-            ends_at: notice.ends_at.map_or_else(|| NEVER.to_owned(), |at| at.to_string()),
-            generator_url: page_of(notice, external_url),
-            fingerprint: notice.fingerprint,
-        }],
+        status: status(last.values().any(|firing| *firing)),
+        alerts: notices.iter().map(alert).collect(),
         group_key: group_key(&group_labels),
         group_labels,
-        common_labels: &notice.labels,
-        common_annotations: &notice.annotations,
+        common_annotations: common(notices.iter().map(|notice| &notice.annotations)),
+        common_labels,
         external_url,
         version: "4",
         truncated_alerts: 0,
+    })
+}
+
+/// What all have alike.
+fn common<'a>(mut of: impl Iterator<Item = &'a Labels>) -> Labels {
+    let first = of.next().cloned().unwrap_or_default();
+    of.fold(first, |mut common, other| {
+        common.retain(|name, value| other.get(name) == Some(value));
+        common
     })
 }
 
@@ -133,7 +156,7 @@ pub(super) mod tests {
     #[test]
     fn is_alertmanagers_version_4() {
         let body: serde_json::Value =
-            serde_json::from_slice(&body(&notice(), "oncall", "http://monitor:9750/").unwrap()).unwrap();
+            serde_json::from_slice(&body(&[notice()], "oncall", &[], "http://monitor:9750/").unwrap()).unwrap();
         let labels = serde_json::json!(
             {"alertname": "DeviceUnreachable", "device": "leaf1", "severity": "critical", "site": "ber"}
         );
@@ -165,7 +188,7 @@ pub(super) mod tests {
     #[test]
     fn says_when_it_ended() {
         let resolved = Notice { firing: false, ends_at: Some(Timestamp::from_secs(1_795_498_260)), ..notice() };
-        let body: serde_json::Value = serde_json::from_slice(&body(&resolved, "oncall", "").unwrap()).unwrap();
+        let body: serde_json::Value = serde_json::from_slice(&body(&[resolved], "oncall", &[], "").unwrap()).unwrap();
         assert_eq!(body["status"], "resolved");
         assert_eq!(body["alerts"][0]["status"], "resolved");
         assert_eq!(body["alerts"][0]["endsAt"], "2026-11-24T05:31:00.000Z");
@@ -184,5 +207,29 @@ pub(super) mod tests {
     fn quotes_what_the_network_says() {
         let labels: Labels = [("device".to_owned(), "a\"b\\\n".to_owned())].into();
         assert_eq!(group_key(&labels), r#"{}:{device="a\"b\\\n"}"#);
+    }
+
+    #[test]
+    fn a_group_has_what_its_alerts_have_alike() {
+        let other = Notice {
+            fingerprint: Fingerprint::of(&FindingKey {
+                kind: FindingKind::DeviceRestarted,
+                subject: Subject::Device("leaf1".into()),
+                direction: None,
+            }),
+            labels: Labels::from([("alertname".into(), "DeviceRestarted".into()), ("device".into(), "leaf1".into())]),
+            firing: false,
+            ..notice()
+        };
+        let over = Notice { firing: false, ..notice() };
+        let by = ["device".to_owned(), "site".to_owned()];
+        let json = |notices: &[Notice]| {
+            serde_json::from_slice::<serde_json::Value>(&body(notices, "oncall", &by, "").unwrap()).unwrap()
+        };
+        let group = json(&[notice(), other.clone()]);
+        assert_eq!(group["commonLabels"], serde_json::json!({"device": "leaf1"}));
+        assert_eq!(group["groupKey"], r#"{}:{device="leaf1"}"#);
+        assert_eq!((group["alerts"].as_array().unwrap().len(), &group["status"]), (2, &"firing".into()));
+        assert_eq!(json(&[notice(), other, over])["status"], "resolved", "the last word on each counts");
     }
 }

@@ -15,8 +15,8 @@ use crate::fabric::{
     Severity, Subject, Timestamp, Unknown, Verdict,
 };
 
-use super::phrase;
 use super::threshold::{Judgement, Live, Threshold, Thresholds, settle};
+use super::{SpreadOf, phrase};
 
 /// `[detect.drops]`
 #[derive(Clone, Debug, PartialEq)]
@@ -127,6 +127,12 @@ impl Loss {
     }
 }
 
+/// Packets dropped for want of a buffer per second: by the device's own class where it has one, else what it discards for no
+/// other reason.
+pub(super) fn congestion(state: &InterfaceState, direction: Direction) -> Rate {
+    Loss { kind: FindingKind::DropsCongestion, class: DropClass::Congestion, direction }.read(state).1
+}
+
 /// A run of readings that lose packets.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Run {
@@ -197,6 +203,7 @@ pub(super) struct Look<'a> {
     pub(super) state: &'a InterfaceState,
     /// The link in it, for its name.
     pub(super) link: Option<&'a LinkState>,
+    pub(super) spread: &'a SpreadOf<'a>,
 }
 
 /// Judge all losses of an interface.
@@ -229,7 +236,7 @@ fn key(state: &InterfaceState, loss: Loss) -> FindingKey {
 
 /// A port counts what it is given while it has no carrier as discarded, and frames that are cut short as damaged: the link
 /// that is down is told, and it explains them.
-fn is_turning(state: &InterfaceState, now: Timestamp) -> bool {
+pub(super) fn is_turning(state: &InterfaceState, now: Timestamp) -> bool {
     state.oper_status.is_down() || state.oper_changed_at.is_some_and(|changed| now.since(changed) < TURN)
 }
 
@@ -289,7 +296,7 @@ fn thresholds(settings: &Settings, class: DropClass) -> Thresholds {
 }
 
 fn finding(at: Look<'_>, loss: Loss, live: Live, run: &Run) -> Finding {
-    let Look { settings, now, state, link } = at;
+    let Look { settings, now, state, link, spread } = at;
     let (counter, rate) = loss.read(state);
     let pps = rate.known().unwrap_or(0.0);
     let (all, unicast_only) = packets(state, loss.direction, pps);
@@ -317,8 +324,12 @@ fn finding(at: Look<'_>, loss: Loss, live: Live, run: &Run) -> Finding {
             format!("discards {lost} on the way out{towards}"),
             match state.utilization_out {
                 Rate::Known(used) if used < 0.8 => format!(
-                    "Its output queue overflows at {} utilisation: bursts shorter than a poll, or a shaper or queue smaller than the port.",
-                    phrase::percent(used)
+                    "Its output queue overflows at {} utilisation{}: bursts shorter than a poll, or a shaper or queue smaller than the port.",
+                    phrase::percent(used),
+                    match spread(id).and_then(|spread| spread.sent.hour) {
+                        Some(hour) => format!(" ({})", phrase::spread(&hour)),
+                        None => String::new(),
+                    }
                 ),
                 _ => "More packets want out than the port can send; its queue is full.".to_owned(),
             },

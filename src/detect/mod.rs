@@ -9,10 +9,14 @@
 
 pub mod device;
 pub mod drops;
+pub mod forecast;
 pub mod link;
+pub mod optics;
 mod phrase;
 pub mod redundancy;
 pub mod saturation;
+pub mod silent_loss;
+pub mod single_points;
 mod threshold;
 
 use std::collections::HashMap;
@@ -20,8 +24,9 @@ use std::sync::Arc;
 
 use crate::fabric::{
     DeviceId, DeviceState, Direction, FindingKey, FindingKind, InterfaceId, InterfaceState, LinkHealth, LinkId,
-    LinkState, Subject, Timestamp, Verdict,
+    LinkLoss, LinkState, Sensor, Subject, Timestamp, UtilizationSpread, Verdict,
 };
+use crate::topology::ledger::Audit;
 use crate::topology::{Change, GroupReport, LinkReport};
 
 use threshold::Live;
@@ -33,13 +38,26 @@ pub struct Settings {
     pub link: link::Settings,
     /// `[detect.saturation]`
     pub saturation: saturation::Settings,
+    /// `[detect.forecast]`
+    pub forecast: forecast::Settings,
     /// `[detect.drops]`
     pub drops: drops::Settings,
+    /// `[detect.silent_loss]`
+    pub silent_loss: silent_loss::Settings,
+    /// `[detect.black_hole]`
+    pub black_hole: silent_loss::BlackHoleSettings,
     /// `[detect.redundancy]`
     pub redundancy: redundancy::Settings,
+    /// `[detect.single_points]`
+    pub single_points: single_points::Settings,
     /// `[detect.device]`
     pub device: device::Settings,
+    /// `[detect.optics]`
+    pub optics: optics::Settings,
 }
+
+/// How the utilisation of an interface was spread lately, for those that want to know.
+pub type SpreadOf<'a> = dyn Fn(&InterfaceId) -> Option<UtilizationSpread> + 'a;
 
 /// What detectors have to say: a verdict for each key that is wrong, was wrong and is fine, or was wrong and
 /// cannot be told. Empty (and not allocated) in calm.
@@ -53,11 +71,12 @@ struct InterfaceMemory {
     /// By direction: out, in.
     saturation: [Option<Live>; 2],
     drops: drops::Memory,
+    optics: optics::Memory,
 }
 
 impl InterfaceMemory {
     fn is_calm(&self) -> bool {
-        !self.down && self.saturation == [None, None] && self.drops.is_calm()
+        !self.down && self.saturation == [None, None] && self.drops.is_calm() && self.optics.is_calm()
     }
 
     /// The keys that are told.
@@ -77,6 +96,7 @@ impl InterfaceMemory {
             direction: Some(direction),
         };
         keys.extend(self.drops.told().map(key));
+        keys.extend(self.optics.told().map(|direction| optics::key(id, direction)));
         keys
     }
 }
@@ -99,8 +119,11 @@ pub struct Detectors {
     settings: Settings,
     interfaces: HashMap<InterfaceId, InterfaceMemory>,
     links: HashMap<LinkId, link::Memory>,
+    pairs: silent_loss::Pairs,
     groups: HashMap<Arc<str>, redundancy::Memory>,
     devices: HashMap<DeviceId, device::Memory>,
+    forecasts: HashMap<(InterfaceId, Direction), Live>,
+    single_points: single_points::Memory,
 }
 
 impl Detectors {
@@ -110,8 +133,11 @@ impl Detectors {
             settings,
             interfaces: HashMap::new(),
             links: HashMap::new(),
+            pairs: silent_loss::Pairs::default(),
             groups: HashMap::new(),
             devices: HashMap::new(),
+            forecasts: HashMap::new(),
+            single_points: single_points::Memory::new(),
         }
     }
 
@@ -123,6 +149,7 @@ impl Detectors {
                 (Subject::Link { id, .. }, FindingKind::LinkDown, _) => {
                     self.links.insert(id.clone(), link::Memory::primed(key.clone()));
                 }
+                (Subject::Link { .. }, FindingKind::SilentLoss | FindingKind::BlackHole, _) => self.pairs.prime(key),
                 (Subject::Interface(id), FindingKind::LinkDown, _) => {
                     self.interfaces.entry(id.clone()).or_default().down = true;
                 }
@@ -137,6 +164,9 @@ impl Detectors {
                 ) => {
                     self.interfaces.entry(id.clone()).or_default().drops.prime(*kind, *direction);
                 }
+                (Subject::Interface(id), FindingKind::OpticsOutOfRange, direction) => {
+                    self.interfaces.entry(id.clone()).or_default().optics.prime(*direction);
+                }
                 (Subject::Group { name, device }, FindingKind::RedundancyDegraded | FindingKind::RedundancyLost, _) => {
                     let memory = self.groups.entry(name.clone()).or_default();
                     memory.device = device.clone();
@@ -146,6 +176,10 @@ impl Detectors {
                 (Subject::Device(id), FindingKind::DeviceUnreachable | FindingKind::DeviceRestarted, _) => {
                     self.devices.entry(id.clone()).or_default().prime(*kind);
                 }
+                (Subject::Interface(id), FindingKind::SaturationForecast, Some(direction)) => {
+                    self.forecasts.insert((id.clone(), *direction), Live::PRIMED);
+                }
+                (_, FindingKind::SinglePointOfFailure, _) => single_points::prime(key, &mut self.single_points),
                 // Of a detector that is not here (any more): nobody else would ever end it.
                 _ => {}
             }
@@ -160,10 +194,15 @@ impl Detectors {
         if !self.settings.link.enabled {
             verdicts.extend(self.links.drain().map(|(_, memory)| (memory.key, Verdict::Absent)));
         }
+        let (loss, hole) = (self.settings.silent_loss.enabled, self.settings.black_hole.enabled);
+        verdicts.extend(self.pairs.reconfigure(loss, hole).into_iter().map(|key| (key, Verdict::Absent)));
         if !self.settings.redundancy.enabled {
             for (name, memory) in self.groups.drain() {
                 verdicts.extend(group_over(&name, &memory));
             }
+        }
+        if !self.settings.single_points.enabled {
+            verdicts.extend(self.single_points.drain().map(|(key, _)| (key, Verdict::Absent)));
         }
         if !self.settings.device.enabled {
             for (id, memory) in &mut self.devices {
@@ -171,7 +210,10 @@ impl Detectors {
                 memory.calm();
             }
         }
-        let Settings { link, saturation, drops, .. } = &self.settings;
+        if !self.settings.forecast.enabled {
+            verdicts.extend(self.forecasts.drain().map(|((id, way), _)| (forecast::key(&id, way), Verdict::Absent)));
+        }
+        let Settings { link, saturation, drops, optics, .. } = &self.settings;
         self.interfaces.retain(|id, memory| {
             let before = memory.told(id);
             memory.down &= link.enabled && link.edge_ports;
@@ -181,6 +223,9 @@ impl Detectors {
             if !drops.enabled {
                 memory.drops = drops::Memory::default();
             }
+            if !optics.enabled {
+                memory.optics = optics::Memory::default();
+            }
             let after = memory.told(id);
             verdicts.extend(before.into_iter().filter(|key| !after.contains(key)).map(|key| (key, Verdict::Absent)));
             !memory.is_calm()
@@ -188,8 +233,14 @@ impl Detectors {
         verdicts
     }
 
-    /// An interface was read; `link` is the state of the link in it, if there is one.
-    pub fn interface(&mut self, now: Timestamp, state: &InterfaceState, link: Option<&LinkState>) -> Verdicts {
+    /// An interface was read; `link` is the state of the link in it, if there is one. `spread` is asked in trouble alone.
+    pub fn interface(
+        &mut self,
+        now: Timestamp,
+        state: &InterfaceState,
+        link: Option<&LinkState>,
+        spread: &SpreadOf<'_>,
+    ) -> Verdicts {
         let mut verdicts = Verdicts::new();
         let known = self.interfaces.get_mut(&state.id);
         let was_known = known.is_some();
@@ -207,11 +258,17 @@ impl Detectors {
         }
         if self.settings.drops.enabled {
             let say = |key, verdict| verdicts.push((key, verdict));
-            drops::look(drops::Look { settings: &self.settings.drops, now, state, link }, &mut memory.drops, say);
+            drops::look(
+                drops::Look { settings: &self.settings.drops, now, state, link, spread },
+                &mut memory.drops,
+                say,
+            );
         }
+        let loss_is_told = memory.drops.told().any(|told| told == (FindingKind::DropsCongestion, Direction::Out));
         let mut received_elsewhere = None;
         if self.settings.saturation.enabled {
             let flows = saturation::flows(state, link);
+            let at = saturation::Look { settings: &self.settings.saturation, now, spread, loss_is_told };
             // The direction in is told at the sender's by now, if it is told at all.
             let tells_in = flows[1].as_ref().is_some_and(|flow| flow.subject == &state.id);
             if !tells_in && memory.saturation[slot(Direction::In)].take().is_some() {
@@ -220,7 +277,7 @@ impl Detectors {
             for flow in flows.into_iter().flatten() {
                 if flow.subject == &state.id {
                     let live = &mut memory.saturation[slot(flow.direction)];
-                    verdicts.extend(saturation::look(&self.settings.saturation, now, &flow, live));
+                    verdicts.extend(saturation::look(at, &flow, live));
                 } else {
                     received_elsewhere = Some(flow);
                 }
@@ -237,7 +294,8 @@ impl Detectors {
             let mut fresh = InterfaceMemory::default();
             let memory = known.unwrap_or(&mut fresh);
             let live = &mut memory.saturation[slot(flow.direction)];
-            verdicts.extend(saturation::look(&self.settings.saturation, now, &flow, live));
+            let at = saturation::Look { settings: &self.settings.saturation, now, spread, loss_is_told };
+            verdicts.extend(saturation::look(at, &flow, live));
             match (was_known, memory.is_calm()) {
                 (true, true) => drop(self.interfaces.remove(flow.subject)),
                 (false, false) => drop(self.interfaces.insert(flow.subject.clone(), fresh)),
@@ -247,12 +305,68 @@ impl Detectors {
         verdicts
     }
 
+    /// The history of a direction was looked at, some time after it was asked for.
+    pub fn forecast(&mut self, now: Timestamp, of: &forecast::Subjected) -> Verdicts {
+        if !self.settings.forecast.enabled {
+            return Verdicts::new();
+        }
+        let place = (of.interface.clone(), of.direction);
+        let mut live = self.forecasts.remove(&place);
+        let verdict = forecast::look(&self.settings.forecast, now, of, &mut live);
+        if let Some(live) = live {
+            self.forecasts.insert(place, live);
+        }
+        verdict.into_iter().collect()
+    }
+
+    /// The sensors of an interface's optic were read, all of them; none if it has no optic (any more).
+    pub fn optics(&mut self, now: Timestamp, state: &InterfaceState, sensors: &[&Sensor]) -> Verdicts {
+        let mut verdicts = Verdicts::new();
+        if !self.settings.optics.enabled {
+            return verdicts;
+        }
+        let known = self.interfaces.get_mut(&state.id);
+        let was_known = known.is_some();
+        let mut fresh = InterfaceMemory::default();
+        let memory = known.unwrap_or(&mut fresh);
+        let tell = |key, verdict| verdicts.push((key, verdict));
+        optics::look(&self.settings.optics, now, state, sensors, &mut memory.optics, tell);
+        match (was_known, memory.is_calm()) {
+            (true, true) => drop(self.interfaces.remove(&state.id)),
+            (false, false) => drop(self.interfaces.insert(state.id.clone(), fresh)),
+            _ => {}
+        }
+        verdicts
+    }
+
+    /// Whether this group is told of now.
+    pub fn tells_of_group(&self, name: &str) -> bool {
+        self.groups.contains_key(name)
+    }
+
     /// One end of a link was read or an event told of it.
     pub fn link(&mut self, now: Timestamp, report: &LinkReport) -> Verdicts {
         if !self.settings.link.enabled {
             return Verdicts::new();
         }
         link::look(&self.settings.link, now, report, &mut self.links).into_iter().collect()
+    }
+
+    /// One end of a link was polled: what it counted is compared with what the other end did.
+    pub fn compare(&mut self, look: silent_loss::Look<'_>) -> Verdicts {
+        let mut verdicts = Verdicts::new();
+        let Settings { silent_loss, black_hole, .. } = &self.settings;
+        if silent_loss.enabled || black_hole.enabled {
+            self.pairs.look((silent_loss, black_hole), look, |key, verdict| verdicts.push((key, verdict)));
+        }
+        verdicts
+    }
+
+    /// What is known of frames that vanish, by link.
+    pub fn losses(&self) -> Vec<LinkLoss> {
+        let mut losses: Vec<LinkLoss> = self.pairs.losses().collect();
+        losses.sort_by(|one, other| one.link.cmp(&other.link));
+        losses
     }
 
     /// Whether this link's state may change what is said of its groups. False in calm.
@@ -282,6 +396,14 @@ impl Detectors {
         verdicts
     }
 
+    /// The ledger was written anew.
+    pub fn audit(&mut self, now: Timestamp, audit: &Audit) -> Verdicts {
+        if !self.settings.single_points.enabled {
+            return Verdicts::new();
+        }
+        single_points::look(&self.settings.single_points, now, audit, &mut self.single_points)
+    }
+
     /// A device was asked.
     pub fn device(&mut self, now: Timestamp, state: &DeviceState) -> Verdicts {
         let mut verdicts = Verdicts::new();
@@ -303,6 +425,9 @@ impl Detectors {
         let links =
             change.gone.iter().filter_map(|id| self.links.remove(id)).map(|memory| (memory.key, Verdict::Absent));
         let mut verdicts: Verdicts = links.collect();
+        for id in &change.gone {
+            verdicts.extend(self.pairs.forget(id).into_iter().map(|key| (key, Verdict::Absent)));
+        }
         for (name, _) in &change.groups_gone {
             if let Some(memory) = self.groups.remove(name) {
                 verdicts.extend(group_over(name, &memory));
@@ -314,13 +439,20 @@ impl Detectors {
     /// An interface is gone from its device's inventory: what was said of it becomes absent.
     pub fn forget_interface(&mut self, interface: &InterfaceId) -> Verdicts {
         let memory = self.interfaces.remove(interface).unwrap_or_default();
-        memory.told(interface).into_iter().map(|key| (key, Verdict::Absent)).collect()
+        let mut verdicts = self.forget_forecasts(|id| id == interface);
+        verdicts.extend(memory.told(interface).into_iter().map(|key| (key, Verdict::Absent)));
+        verdicts
+    }
+
+    fn forget_forecasts(&mut self, concerns: impl Fn(&InterfaceId) -> bool) -> Verdicts {
+        let gone = self.forecasts.extract_if(|(id, _), _| concerns(id));
+        gone.map(|((id, direction), _)| (forecast::key(&id, direction), Verdict::Absent)).collect()
     }
 
     /// A device is retired: what was said of it and its interfaces becomes absent. Its links and groups follow
     /// by [`Self::follow`].
     pub fn forget(&mut self, device: &DeviceId) -> Verdicts {
-        let mut verdicts = Verdicts::new();
+        let mut verdicts = self.forget_forecasts(|id| id.device == *device);
         if let Some(memory) = self.devices.remove(device) {
             verdicts.extend(memory.told().map(|kind| (device::key(kind, device), Verdict::Absent)));
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::fabric::{InterfaceInfo, Rate, Timestamp};
+use crate::fabric::{InterfaceInfo, Percentiles, Rate, Timestamp};
 
 /// `9.60 Gbit/s`
 pub(super) fn bits(bps: f64) -> String {
@@ -45,6 +45,12 @@ fn three_digits(value: f64) -> String {
 /// `96.0 %`, of a ratio from 0 to 1.
 pub(super) fn percent(ratio: f64) -> String {
     format!("{} %", three_digits(ratio * 100.0))
+}
+
+/// `in the last hour p50 12.0 %, p99 93.0 %, at most 99.0 %`
+pub(super) fn spread(hour: &Percentiles) -> String {
+    let Percentiles { p50, p99, max, .. } = hour;
+    format!("in the last hour p50 {}, p99 {}, at most {}", percent(*p50), percent(*p99), percent(*max))
 }
 
 /// `2 min 10 s`

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::fabric::{
-    DeviceId, Evidence, Finding, FindingKey, FindingKind, GroupKind, LinkHealth, LinkState, Severity, Subject,
+    DeviceId, Evidence, Finding, FindingKey, FindingKind, GroupKind, LinkHealth, LinkId, LinkState, Severity, Subject,
     Timestamp, Unknown, Verdict,
 };
 use crate::topology::GroupReport;
@@ -137,15 +137,28 @@ fn finding(settings: &Settings, now: Timestamp, report: &GroupReport, kind: Find
     let (name, planned, works) = (&state.name, state.planned.len(), state.working.len());
     let lost = kind == FindingKind::RedundancyLost;
     // "leaf1 uplinks have lost", "paris-london has lost"
-    let has = if state.kind == GroupKind::Uplinks { "have" } else { "has" };
+    let has = if matches!(state.kind, GroupKind::Uplinks | GroupKind::Ecmp) { "have" } else { "has" };
     let first = down.iter().map(|link| link.since).min();
-    let summary = if lost {
-        format!("{name} {has} lost all {planned} links")
-    } else {
-        format!("{name} {has} lost {} of {planned} links, {works} left", down.len())
+    let things = match state.kind {
+        GroupKind::Lag => "ports",
+        GroupKind::Ecmp => "next hops",
+        GroupKind::Gateways => "routers",
+        GroupKind::Parallel | GroupKind::Uplinks | GroupKind::Declared => "links",
     };
-    let gone = phrase::list(down.iter().map(|link| format!("{} {}", link.id, phrase::since(Some(link.since), now))));
-    let left = if works == 0 { String::new() } else { format!("; left: {}", phrase::list(&state.working)) };
+    let summary = if lost {
+        format!("{name} {has} lost all {planned} {things}")
+    } else {
+        format!("{name} {has} lost {} of {planned} {things}, {works} left", down.len())
+    };
+    let reason = |link: &LinkState| state.reasons.iter().find(|(id, _)| *id == link.id).map(|(_, reason)| reason);
+    let gone = phrase::list(down.iter().map(|link| match reason(link) {
+        Some(reason) => format!("{} ({reason}) {}", link.id, phrase::since(Some(link.since), now)),
+        None => format!("{} {}", link.id, phrase::since(Some(link.since), now)),
+    }));
+    let stands_by = |id: &LinkId| report.members.iter().any(|link| link.id == *id && link.stands_by);
+    let left = |id: &LinkId| if stands_by(id) { format!("{id} (stands by)") } else { id.to_string() };
+    let left =
+        if works == 0 { String::new() } else { format!("; left: {}", phrase::list(state.working.iter().map(left))) };
     let unknown = match state.unknown.as_slice() {
         [] => String::new(),
         unknown => format!("; unknown: {}", phrase::list(unknown)),
@@ -155,8 +168,11 @@ fn finding(settings: &Settings, now: Timestamp, report: &GroupReport, kind: Find
         shared => format!("; all share {}", phrase::list(shared)),
     };
     let cause = match down.as_slice() {
-        [one] => format!("{} is down {}.", one.id, phrase::since(Some(one.since), now)),
-        _ => format!("{} links are down, the first {}.", down.len(), phrase::since(first, now)),
+        [one] => match reason(one) {
+            Some(reason) => format!("{}: {reason}.", one.id),
+            None => format!("{} is down {}.", one.id, phrase::since(Some(one.since), now)),
+        },
+        _ => format!("{} {things} are down, the first {}.", down.len(), phrase::since(first, now)),
     };
     // A member that is unknown may work, so only the certain ones decide that one is left.
     let last_one = works + state.unknown.len() <= 1;
@@ -168,6 +184,9 @@ fn finding(settings: &Settings, now: Timestamp, report: &GroupReport, kind: Find
                 name.trim_end_matches(" parallel").replace(" - ", " and ")
             )
         }
+        (GroupKind::Lag, _) => format!("{name} off altogether"),
+        (GroupKind::Ecmp, Some(device)) => format!("{device} off from what these ways lead to"),
+        (GroupKind::Gateways, _) => "all who use this gateway off".to_owned(),
         _ => format!("the last line of {name}"),
     };
     let next = match (lost, last_one, state.working.as_slice()) {

@@ -1,4 +1,9 @@
-//! A direction of an interface near its capacity.
+//! A direction of an interface near its capacity: all the time, or in bursts.
+//!
+//! **Sustained** is what the mean between two polls shows. **Bursts** are what it hides: a port that discards for want of
+//! buffers while its mean is far below its capacity was full for moments shorter than a poll. They are told here where
+//! the loss is too small a share for [`super::drops`] to tell, which names the same bursts as its cause otherwise. How
+//! the last hour was spread (p99, maximum) stands beside the mean in the evidence of both.
 //!
 //! What A sends is what B receives: of a cable's two counters for one direction only the sender's is told,
 //! `Out` at the sending interface. Where the sender does not answer, the receiver's counter stands in for it
@@ -8,11 +13,11 @@ use std::time::Duration;
 
 use crate::fabric::{
     Counter, Direction, EndState, Evidence, Finding, FindingKey, FindingKind, InterfaceId, InterfaceState, LinkState,
-    OperStatus, Rate, SpeedSource, Subject, Timestamp, Verdict,
+    OperStatus, Rate, Severity, SpeedSource, Subject, Timestamp, Verdict,
 };
 
-use super::phrase;
-use super::threshold::{Judgement, Live, Threshold, Thresholds, judge};
+use super::threshold::{Judgement, Live, Threshold, Thresholds, judge, settle};
+use super::{SpreadOf, phrase};
 
 /// `[detect.saturation]`
 #[derive(Clone, Debug, PartialEq)]
@@ -23,6 +28,8 @@ pub struct Settings {
     pub warning: f64,
     /// Utilisation from which it is critical.
     pub critical: f64,
+    /// Packets per second, discarded on the way out at a mean below the warning, from which bursts are told.
+    pub burst_discards_pps: f64,
     /// How far below the threshold it must fall to count as over (0 to 1).
     pub hysteresis: f64,
     /// How long it must last before anybody is told.
@@ -37,6 +44,7 @@ impl Default for Settings {
             enabled: true,
             warning: 0.80,
             critical: 0.95,
+            burst_discards_pps: 10.0,
             hysteresis: 0.05,
             pending_for: Duration::from_secs(10),
             keep_firing_for: Duration::from_secs(30),
@@ -134,14 +142,37 @@ pub(super) fn key(subject: &InterfaceId, direction: Direction) -> FindingKey {
     }
 }
 
+/// What one look may see.
+#[derive(Clone, Copy)]
+pub(super) struct Look<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) now: Timestamp,
+    pub(super) spread: &'a SpreadOf<'a>,
+    /// The loss on the way out is told as such already.
+    pub(super) loss_is_told: bool,
+}
+
+/// How it is full.
+#[derive(Clone, Copy, PartialEq)]
+enum Shape {
+    Sustained,
+    /// Discarding so many packets per second at a low mean.
+    Bursts(f64),
+}
+
 /// Judge one direction.
-pub(super) fn look(
-    settings: &Settings,
-    now: Timestamp,
-    flow: &Flow<'_>,
-    live: &mut Option<Live>,
-) -> Option<(FindingKey, Verdict)> {
-    let verdict = match judge(now, flow.utilization, &settings.thresholds(), live) {
+pub(super) fn look(at: Look<'_>, flow: &Flow<'_>, live: &mut Option<Live>) -> Option<(FindingKey, Verdict)> {
+    let Look { settings, now, .. } = at;
+    let thresholds = settings.thresholds();
+    let mut shape = Shape::Sustained;
+    let judgement = match (flow.utilization, bursts(at, flow, live.is_some())) {
+        (Rate::Known(mean), Some(discards_pps)) if thresholds.level(mean, live.map(|live| live.severity)).is_none() => {
+            shape = Shape::Bursts(discards_pps);
+            settle(now, Some(Severity::Warning), live)
+        }
+        (mean, _) => judge(now, mean, &thresholds, live),
+    };
+    let verdict = match judgement {
         Judgement::Calm => return None,
         Judgement::Over => Verdict::Absent,
         Judgement::Unknown(why) => Verdict::Unknown(why),
@@ -149,7 +180,7 @@ pub(super) fn look(
             key: key(flow.subject, flow.direction),
             severity: live.severity,
             class: None,
-            evidence: evidence(settings, now, flow, live),
+            evidence: evidence(at, flow, live, shape),
             observed_at: flow.read.polled_at.unwrap_or(now),
             pending_for: settings.pending_for,
             keep_firing_for: settings.keep_firing_for,
@@ -158,7 +189,19 @@ pub(super) fn look(
     Some((key(flow.subject, flow.direction), verdict))
 }
 
-fn evidence(settings: &Settings, now: Timestamp, flow: &Flow<'_>, live: Live) -> Evidence {
+/// Packets discarded per second, where they tell of bursts: so many that chance is no explanation, on a port that has been
+/// up for a while.
+fn bursts(at: Look<'_>, flow: &Flow<'_>, told: bool) -> Option<f64> {
+    if flow.read.id != *flow.subject || flow.direction != Direction::Out || (at.loss_is_told && !told) {
+        return None;
+    }
+    let discards_pps = super::drops::congestion(flow.read, Direction::Out).known()?;
+    (discards_pps >= at.settings.burst_discards_pps && !super::drops::is_turning(flow.read, at.now))
+        .then_some(discards_pps)
+}
+
+fn evidence(at: Look<'_>, flow: &Flow<'_>, live: Live, shape: Shape) -> Evidence {
+    let Look { settings, now, spread, .. } = at;
     let Flow { subject, direction, far, utilization, bps, capacity_bps, read } = flow;
     let percent = phrase::or_unknown(*utilization, phrase::percent);
     let bps = phrase::or_unknown(*bps, phrase::bits);
@@ -166,6 +209,7 @@ fn evidence(settings: &Settings, now: Timestamp, flow: &Flow<'_>, live: Live) ->
     let assumed = match read.speed_source {
         Some(SpeedSource::Assumed) => " (assumed: the device does not say how fast it is)",
         Some(SpeedSource::Declared) => " (declared)",
+        Some(SpeedSource::Members) => " (the ports that carry their share, together)",
         _ => "",
     };
     let (verb, preposition) = match direction {
@@ -176,32 +220,66 @@ fn evidence(settings: &Settings, now: Timestamp, flow: &Flow<'_>, live: Live) ->
     let own = read.id == **subject;
     let alias = if own { phrase::alias(&read.info) } else { String::new() };
     let discards = match (own, direction) {
-        (true, Direction::Out) => read.rates.discards(Direction::Out),
-        (true, Direction::In) => read.rates.discards(Direction::In),
+        (true, direction) => super::drops::congestion(read, *direction),
         _ => Rate::default(),
     };
     let lossy = discards.known().is_some_and(|pps| pps > 0.0);
-    let cause = if lossy {
-        format!(
-            "More traffic than the port can carry: it already discards {}.",
+    let hour = spread(&read.id).and_then(|spread| match own == (*direction == Direction::Out) {
+        true => spread.sent.hour,
+        false => spread.received.hour,
+    });
+    // Of a link the slower end is the capacity.
+    let hour = hour.map(|hour| match (read.speed_bps, capacity_bps) {
+        (Some(own_bps), Some(capacity_bps)) => hour.scaled(own_bps as f64 / *capacity_bps as f64),
+        _ => hour,
+    });
+    let cause = match shape {
+        Shape::Bursts(pps) => format!(
+            "Bursts: its queue overflows ({} discarded) at a mean of {percent}, so it is full for moments shorter than a poll.",
+            phrase::packets(pps)
+        ),
+        Shape::Sustained if lossy => format!(
+            "More traffic than the port can carry, all the time: it already discards {}.",
             phrase::or_unknown(discards, phrase::packets)
-        )
-    } else {
-        "The traffic has grown to the port's capacity; bursts shorter than a poll may be lost already.".to_owned()
+        ),
+        Shape::Sustained if hour.is_some_and(|hour| hour.p50 < settings.warning) => {
+            "A peak: the traffic has grown to the port's capacity, above what it was for most of the last hour; bursts \
+             shorter than a poll may be lost already."
+                .to_owned()
+        }
+        Shape::Sustained => {
+            "The traffic has grown to the port's capacity; bursts shorter than a poll may be lost already.".to_owned()
+        }
     };
     let measured = if own { "read there" } else { "read at the receiving end, as the sender does not answer" };
+    let hour = hour.map(|hour| format!("; {}", phrase::spread(&hour))).unwrap_or_default();
+    let summary = match shape {
+        Shape::Sustained => format!("{subject}{alias} {verb} {bps}{far}, {percent} of {capacity}"),
+        Shape::Bursts(pps) => format!(
+            "{subject}{alias} discards {} in bursts{far}, at a mean of {percent} of {capacity}",
+            phrase::packets(pps)
+        ),
+    };
     Evidence {
-        summary: format!("{subject}{alias} {verb} {bps}{far}, {percent} of {capacity}"),
+        summary,
         cause,
         evidence: format!(
-            "{bps} {} ({measured}, by the last two polls) against {capacity}{assumed} is {percent}; warning from {}, critical from {}; {}.",
+            "{bps} {} ({measured}, by the last two polls) against {capacity}{assumed} is {percent}{hour}; warning from {}, critical from {}; {}.",
             direction.as_str(),
             phrase::percent(settings.warning),
             phrase::percent(settings.critical),
             phrase::since(live.since, now),
         ),
-        action: "See who sends it (flows, top talkers), move or shape traffic, check that parallel links carry their \
+        action: match shape {
+            Shape::Sustained => {
+                "See who sends it (flows, top talkers), move or shape traffic, check that parallel links carry their \
                  share, or add capacity."
-            .to_owned(),
+            }
+            Shape::Bursts(_) => {
+                "Look at queue and buffer settings, pace or shape who sends in bursts (many senders at once, storage, \
+                 backups), or add capacity; more of the mean would not have told."
+            }
+        }
+        .to_owned(),
     }
 }

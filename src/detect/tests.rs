@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::fabric::{
     AdminStatus, ChassisId, Counter, Counters, DeviceHealth, DeviceIdentity, DropClass, Finding, InterfaceInfo,
-    Neighbor, OperStatus, PortId, Rate, Rates, Severity, Unknown, UnreachableReason, Uptime,
+    Neighbor, OperStatus, Percentiles, PortId, Rate, Rates, Severity, Unknown, UnreachableReason, Uptime,
 };
 use crate::topology::{self, Topology, View};
 
@@ -24,6 +24,7 @@ struct World {
     detectors: Detectors,
     interfaces: BTreeMap<InterfaceId, InterfaceState>,
     devices: BTreeMap<DeviceId, DeviceState>,
+    spreads: BTreeMap<InterfaceId, UtilizationSpread>,
 }
 
 const CABLES: [(&str, &str); 4] = [("leaf1", "spine1"), ("leaf1", "spine2"), ("leaf2", "spine1"), ("leaf2", "spine2")];
@@ -81,6 +82,7 @@ impl World {
             detectors: Detectors::new(Settings::default()),
             interfaces: BTreeMap::new(),
             devices: BTreeMap::new(),
+            spreads: BTreeMap::new(),
         };
         for (n, device) in ["leaf1", "leaf2", "spine1", "spine2"].into_iter().enumerate() {
             let far: Vec<&str> = CABLES
@@ -190,7 +192,9 @@ impl World {
                 continue;
             }
             let report = topology.link_at(&state.id).and_then(|link| topology.link_report(now, &link.id, view));
-            said.extend(detectors.interface(now, state, report.as_ref().map(|report| &report.state)));
+            let spreads = &self.spreads;
+            let link = report.as_ref().map(|report| &report.state);
+            said.extend(detectors.interface(now, state, link, &|id| spreads.get(id).copied()));
             let Some(report) = report else { continue };
             said.extend(detectors.link(now, &report));
             if detectors.concerns_groups(&report.state) {
@@ -395,6 +399,52 @@ fn saturation_is_told_once_per_cable_and_direction_at_the_sender() {
     // A port that leads out tells both directions itself.
     world.port("leaf1", "host").utilization_in = Rate::Known(0.99);
     assert_eq!(names(&world.found().0), ["Saturation leaf1:host in"]);
+}
+
+#[test]
+fn bursts_and_sustained_load_are_told_apart() {
+    let mut world = World::new();
+    let hour = |p50, p99, max| Percentiles { p50, p99, max, ..Percentiles::default() };
+    let sender = InterfaceId::new("leaf1", "spine1");
+    let mut spread = UtilizationSpread::default();
+    spread.sent.hour = Some(hour(0.12, 0.97, 0.99));
+    world.spreads.insert(sender.clone(), spread);
+    let key = "Saturation leaf1:spine1 out";
+
+    // 12 of 200,000 packets: too small a share to be told as loss, too many for chance.
+    world.out("leaf1", "spine1", 2.0);
+    world.port("leaf1", "spine1").rates[Counter::OutUcastPkts] = Rate::Known(200_000.0);
+    world.port("leaf1", "spine1").rates[Counter::OutDiscards] = Rate::Known(12.0);
+    let (found, _) = world.found();
+    assert_eq!(names(&found), [key]);
+    let said = &found[key].evidence;
+    assert_eq!(found[key].severity, Severity::Warning);
+    assert_eq!(
+        said.summary,
+        "leaf1:spine1 discards 12.0 packets/s in bursts to spine1:leaf1, at a mean of 20.0 % of 10 Gbit/s"
+    );
+    assert!(said.cause.starts_with("Bursts: its queue overflows (12.0 packets/s discarded) at a mean of 20.0 %"));
+    assert!(said.evidence.contains("in the last hour p50 12.0 %, p99 97.0 %, at most 99.0 %"), "{}", said.evidence);
+
+    // The mean grows: the same alert, sustained now; a peak as long as most of the hour was calm.
+    world.out("leaf1", "spine1", 9.7);
+    let (found, _) = world.found();
+    assert_eq!((names(&found), found[key].severity), (vec![key], Severity::Critical));
+    assert!(found[key].evidence.cause.starts_with("More traffic than the port can carry, all the time"));
+    world.port("leaf1", "spine1").rates[Counter::OutDiscards] = Rate::Known(0.0);
+    assert!(world.found().0[key].evidence.cause.starts_with("A peak: "));
+    spread.sent.hour = Some(hour(0.96, 0.97, 0.99));
+    world.spreads.insert(sender, spread);
+    assert!(world.found().0[key].evidence.cause.starts_with("The traffic has grown"));
+
+    // Both are over: so is the alert.
+    world.out("leaf1", "spine1", 2.0);
+    assert_eq!(world.found(), (BTreeMap::new(), vec![key.to_owned()]));
+    // A share that is told as loss is told once, and names the bursts.
+    world.port("leaf1", "spine1").rates[Counter::OutDiscards] = Rate::Known(120.0);
+    let (found, _) = world.found();
+    assert_eq!(names(&found), ["DropsCongestion leaf1:spine1 out"]);
+    assert!(found["DropsCongestion leaf1:spine1 out"].evidence.cause.contains("p99 97.0 %"));
 }
 
 #[test]

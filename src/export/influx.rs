@@ -7,6 +7,8 @@
 //! | `selvedge_device` | device | every picture |
 //! | `selvedge_link` | link, a_device, a_interface, b_device, b_interface | every picture |
 //! | `selvedge_group` | group, device | every picture |
+//! | `selvedge_loss` | link, direction | every picture, where both ends are watched |
+//! | `selvedge_optic` | device, ifName, sensor | every picture |
 //! | `selvedge_alert` | those of the alert | every transition |
 //!
 //! ifIndex and ifDescr are not tags: the one is renumbered, the other says what ifName says, and each change would make
@@ -21,11 +23,11 @@ use super::settings::Precision;
 use crate::alert::Transition;
 use crate::fabric::{
     AdminStatus, Counter, DeviceHealth, DeviceId, DeviceIdentity, Direction, InterfaceInfo, InterfaceState, Labels,
-    LinkHealth, Rate, Timestamp,
+    LinkHealth, Quantity, Rate, Timestamp,
 };
 
 /// Tags of ours that no label may take the place of.
-const OWN: [&str; 14] = [
+const OWN: [&str; 15] = [
     "alertname",
     "a_device",
     "a_interface",
@@ -38,6 +40,7 @@ const OWN: [&str; 14] = [
     "ifAlias",
     "ifName",
     "link",
+    "sensor",
     "severity",
     "time",
 ];
@@ -155,6 +158,32 @@ impl Influx {
             fields.integer("planned", group.planned.len() as i64);
             fields.integer("working", group.working.len() as i64);
             fields.integer("unknown", group.unknown.len() as i64);
+            points += fields.end(at, precision);
+        }
+        for loss in &picture.fabric.losses {
+            for (direction, estimate) in [("a_to_b", loss.a_to_b), ("b_to_a", loss.b_to_a)] {
+                let Ok(estimate) = estimate else { continue };
+                let tags = self.tags(&[("link", loss.link.as_str()), ("direction", direction)]);
+                let mut fields = Fields::begin(out, "selvedge_loss", &[&tags]);
+                fields.number("ratio", estimate.ratio);
+                fields.number("low_ratio", estimate.low);
+                fields.number("high_ratio", estimate.high);
+                points += fields.end(at, precision);
+            }
+        }
+        for state in &picture.fabric.sensors {
+            let Some(value) = state.sensor.value else { continue };
+            let (device, if_name) = (state.interface.device.as_str(), &state.interface.if_name);
+            let tags = self.tags(&[("device", device), ("ifName", if_name), ("sensor", &state.sensor.name)]);
+            let mut fields = Fields::begin(out, "selvedge_optic", &[&tags]);
+            let name = match state.sensor.quantity {
+                Quantity::ReceivedPower => "received_power_dbm",
+                Quantity::TransmittedPower => "transmitted_power_dbm",
+                Quantity::BiasCurrent => "bias_current_ma",
+                Quantity::Temperature => "temperature_celsius",
+                Quantity::Voltage => "voltage_v",
+            };
+            fields.number(name, value);
             points += fields.end(at, precision);
         }
         // What is not watched any more is forgotten.

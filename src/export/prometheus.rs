@@ -5,17 +5,23 @@
 
 use crate::alert::{Alert, AlertState};
 use crate::fabric::{
-    AdminStatus, Counter, DeviceHealth, DeviceState, InterfaceState, LinkHealth, LinkId, Rate, Severity, Snapshot,
+    AdminStatus, Counter, DeviceHealth, DeviceState, InterfaceId, InterfaceState, LinkHealth, LinkId, LinkLoss,
+    LossEstimate, Percentiles, Rate, Severity, Snapshot, UtilizationSpread,
 };
 use crate::telemetry::{Exposition, Kind, render_labels};
 
-/// All that is known of the fabric.
-pub fn fabric(snapshot: &Snapshot, alerts: &[Alert]) -> String {
+/// All that is known of the fabric. `spread` tells how the utilisation of an interface was spread, where that is known.
+pub fn fabric(
+    snapshot: &Snapshot,
+    alerts: &[Alert],
+    spread: &dyn Fn(&InterfaceId) -> Option<UtilizationSpread>,
+) -> String {
     let mut text = Exposition::new();
     build(&mut text);
-    interfaces(&mut text, &snapshot.interfaces);
+    interfaces(&mut text, &snapshot.interfaces, spread);
     devices(&mut text, &snapshot.devices);
     links(&mut text, snapshot);
+    losses(&mut text, snapshot);
     groups(&mut text, snapshot);
     self::alerts(&mut text, alerts);
     text.finish()
@@ -29,7 +35,11 @@ fn build(text: &mut Exposition) {
     );
 }
 
-fn interfaces(text: &mut Exposition, interfaces: &[InterfaceState]) {
+fn interfaces(
+    text: &mut Exposition,
+    interfaces: &[InterfaceState],
+    spread: &dyn Fn(&InterfaceId) -> Option<UtilizationSpread>,
+) {
     // Rendered once: there are some thirty families.
     let labels: Vec<String> = interfaces
         .iter()
@@ -103,6 +113,17 @@ fn interfaces(text: &mut Exposition, interfaces: &[InterfaceState]) {
             }
         }
     }
+    let help = "Quantiles of the utilization of the last hour, 0 to 1, weighted by time; quantile 1 is the greatest.";
+    let mut family = text.family("selvedge_interface_utilization_1h_quantile_ratio", Kind::Gauge, help);
+    for (interface, labels) in each() {
+        let Some(spread) = spread(&interface.id) else { continue };
+        for (direction, hour) in [("in", spread.received.hour), ("out", spread.sent.hour)] {
+            let Some(Percentiles { p50, p95, p99, max, .. }) = hour else { continue };
+            for (quantile, ratio) in [("0.5", p50), ("0.95", p95), ("0.99", p99), ("1", max)] {
+                family.line("", &format!("{labels},direction=\"{direction}\",quantile=\"{quantile}\""), ratio);
+            }
+        }
+    }
 }
 
 fn devices(text: &mut Exposition, devices: &[DeviceState]) {
@@ -150,6 +171,38 @@ fn links(text: &mut Exposition, snapshot: &Snapshot) {
         for (direction, rate) in [("a_to_b", link.a.utilization_out), ("b_to_a", link.b.utilization_out)] {
             if let Rate::Known(ratio) = rate {
                 family.sample("", &[("link", link.id.as_str()), ("direction", direction)], ratio);
+            }
+        }
+    }
+}
+
+fn losses(text: &mut Exposition, snapshot: &Snapshot) {
+    let ways = |loss: &LinkLoss| [("a_to_b", loss.a_to_b.ok()), ("b_to_a", loss.b_to_a.ok())];
+    type Value = fn(&LossEstimate) -> f64;
+    let families: [(_, _, Value); 3] = [
+        (
+            "selvedge_link_silent_loss_ratio",
+            "Frames that vanish between two ends that count everything as fine, of all sent.",
+            |loss| loss.ratio,
+        ),
+        (
+            "selvedge_link_silent_loss_low_ratio",
+            "At least this much of selvedge_link_silent_loss_ratio, with 95 % confidence.",
+            |loss| loss.low,
+        ),
+        (
+            "selvedge_link_silent_loss_high_ratio",
+            "At most this much of selvedge_link_silent_loss_ratio, with 95 % confidence.",
+            |loss| loss.high,
+        ),
+    ];
+    for (name, help, value) in families {
+        let mut family = text.family(name, Kind::Gauge, help);
+        for loss in &snapshot.losses {
+            for (direction, estimate) in ways(loss) {
+                if let Some(estimate) = estimate {
+                    family.sample("", &[("link", loss.link.as_str()), ("direction", direction)], value(&estimate));
+                }
             }
         }
     }

@@ -177,7 +177,7 @@ impl RemoteWrite {
     pub fn picture(&mut self, out: &mut Vec<u8>, picture: &Picture) -> usize {
         let at_ms = picture.fabric.taken_at.as_millis().max(self.pictured_at_ms.saturating_add(1));
         self.pictured_at_ms = at_ms;
-        let text = prometheus::fabric(&picture.fabric, &picture.alerts);
+        let text = prometheus::fabric(&picture.fabric, &picture.alerts, &|_| None);
         let mut samples = 0;
         for (name, labels, value) in text.lines().filter_map(read_line) {
             let labels = encode_labels(labels.iter().map(|(name, value)| (*name, &**value)), name, &self.labels);

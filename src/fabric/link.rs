@@ -73,6 +73,14 @@ impl LinkId {
         Self(format!("{near} - ?").into())
     }
 
+    /// A part of a redundancy group that is no cable: what a device does at a port, `leaf1:Vlan10`, maybe over a next hop.
+    pub fn to_part(port: &InterfaceId, via: Option<IpAddr>) -> Self {
+        match via {
+            None => Self(port.to_string().into()),
+            Some(address) => Self(format!("{port} via {address}").into()),
+        }
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -93,6 +101,12 @@ pub enum GroupKind {
     Parallel,
     /// The ways from a device up into the fabric.
     Uplinks,
+    /// The ports of one aggregate (IEEE 802.1AX).
+    Lag,
+    /// The next hops to one prefix.
+    Ecmp,
+    /// The routers that share one address (VRRP, HSRP).
+    Gateways,
     /// Named by the operator: leased lines, pairs that no protocol shows.
     Declared,
 }

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AdminStatus, Counters, DeviceId, DeviceIdentity, InterfaceInfo, Neighbor, OperStatus, Timestamp, Uptime};
+use super::{
+    AdminStatus, AggregationMember, BridgePort, Counters, DeviceId, DeviceIdentity, Gateway, InterfaceInfo, Neighbor,
+    NextHop, OperStatus, Sensor, Timestamp, Uptime,
+};
 
 /// One look at a device. All that is in it was read at the same moment.
 #[derive(Clone, Debug)]
@@ -39,6 +42,16 @@ pub enum Reading {
     },
     /// The whole neighbour table. A row that is absent is not heard any more.
     Neighbors(Vec<Neighbor>),
+    /// All ports in aggregates. A row that is absent is not told any more: its port may have died.
+    Aggregations(Vec<AggregationMember>),
+    /// All ports that take part in spanning tree.
+    SpanningTree(Vec<BridgePort>),
+    /// All sensors of optics.
+    Sensors(Vec<Sensor>),
+    /// All next hops to the prefixes that are looked at.
+    NextHops(Vec<NextHop>),
+    /// All shared addresses that the device takes part in.
+    Gateways(Vec<Gateway>),
     /// The device did not answer this time, after all retries.
     Unreachable(UnreachableReason),
     /// The operator took the device off the list: forget it.

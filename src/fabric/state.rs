@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     AdminStatus, Counter, Counters, DeviceId, DeviceIdentity, Direction, GroupKind, InterfaceId, InterfaceInfo,
-    LinkEnd, LinkId, OperStatus, Rate, Timestamp, UnreachableReason, Uptime,
+    LinkEnd, LinkId, LinkLoss, OperStatus, Rate, SensorState, Timestamp, UnreachableReason, Uptime,
 };
 
 /// The rate of every counter of an interface, per second.
@@ -58,6 +58,8 @@ pub enum SpeedSource {
     Stated,
     /// The operator, in `[[interface]]`.
     Declared,
+    /// The ports of an aggregate that carry their share, together.
+    Members,
     /// Nobody: it is Ethernet, up, and taken for `[interfaces] default_speed`.
     Assumed,
 }
@@ -179,6 +181,8 @@ pub struct LinkState {
     pub heard_at: Option<Timestamp>,
     /// The redundancy groups it belongs to, by name.
     pub groups: Vec<Arc<str>>,
+    /// Spanning tree blocks it at one end: it carries nothing, and stands by.
+    pub stands_by: bool,
 }
 
 /// A redundancy group as now known.
@@ -196,6 +200,8 @@ pub struct GroupState {
     pub working: Vec<LinkId>,
     /// Those of which we cannot say.
     pub unknown: Vec<LinkId>,
+    /// Why those that do not work do not, where more is known than that they are down.
+    pub reasons: Vec<(LinkId, Arc<str>)>,
 }
 
 /// Everything that is known, at one moment. Readers share it and keep it as long as they like.
@@ -211,4 +217,8 @@ pub struct Snapshot {
     pub links: Vec<LinkState>,
     /// Sorted by name.
     pub groups: Vec<GroupState>,
+    /// Sorted by interface.
+    pub sensors: Vec<SensorState>,
+    /// Frames that vanish between the two ends of links, where both are watched; sorted by link.
+    pub losses: Vec<LinkLoss>,
 }

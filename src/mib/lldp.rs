@@ -152,7 +152,7 @@ pub fn local_address(index: &[u32]) -> Option<ManagementAddress> {
 }
 
 /// Address family (IANA), length, octets. Some agents count a closing NUL among the octets.
-fn address_of(index: &[u32]) -> Option<IpAddr> {
+pub(super) fn address_of(index: &[u32]) -> Option<IpAddr> {
     let octets = |arcs: &[u32]| arcs.iter().map(|&arc| u8::try_from(arc).ok()).collect::<Option<Vec<u8>>>();
     let v4 = |arcs: &[u32]| Some(IpAddr::V4(Ipv4Addr::from(<[u8; 4]>::try_from(octets(arcs)?).ok()?)));
     let v6 = |arcs: &[u32]| Some(IpAddr::V6(Ipv6Addr::from(<[u8; 16]>::try_from(octets(arcs)?).ok()?)));

@@ -6,6 +6,14 @@
 //! | [`interfaces`] | IF-MIB, RFC 2863 | interfaces, their states, names, speeds and counters |
 //! | [`ether_like`] | EtherLike-MIB, RFC 3635 | frames damaged on the wire |
 //! | [`lldp`] | LLDP-MIB, IEEE 802.1AB-2005 | who is at the other end of a cable |
+//! | [`lldp_v2`] | LLDP-V2-MIB, IEEE 802.1AB-2009 | the same, on devices that have only this one |
+//! | [`cdp`] | CISCO-CDP-MIB | the same, by Cisco's protocol |
+//! | [`lag`] | IEEE8023-LAG-MIB, IEEE 802.1AX | which ports form an aggregate, and how they stand |
+//! | [`bridge`] | BRIDGE-MIB, RFC 4188 | which ports spanning tree blocks |
+//! | [`entity`] | ENTITY-MIB, RFC 6933 | which part is which interface |
+//! | [`sensors`] | ENTITY-SENSOR-MIB, RFC 3433 | power, current and temperature of optics |
+//! | [`routes`] | IP-FORWARD-MIB, RFC 4292 | the next hops of the default routes |
+//! | [`gateways`] | VRRP-MIB, RFC 2787 and 6527, CISCO-HSRP-MIB | which addresses routers share |
 //! | [`ip`] | IP-MIB, RFC 4293 | which interface carries the address we poll |
 //!
 //! [`profile`] is what vendors count beside these: which objects, on which devices, and what each means.
@@ -15,12 +23,20 @@
 //! Everything here is a function over rows: no input, no output, no clock. Devices lie in many small
 //! ways; each lie that we know of is dealt with where its object is read, and named there.
 
+pub mod bridge;
+pub mod cdp;
+pub mod entity;
 pub mod ether_like;
+pub mod gateways;
 pub mod interfaces;
 pub mod ip;
+pub mod lag;
 pub mod lldp;
+pub mod lldp_v2;
 pub mod plan;
 pub mod profile;
+pub mod routes;
+pub mod sensors;
 pub mod system;
 pub mod value;
 

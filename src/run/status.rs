@@ -3,9 +3,11 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use crossbeam::channel::{self, Sender};
 use serde_json::{Value, json};
 
-use super::views::Views;
+use super::core::Command;
+use super::views::{Drawing, Views};
 use crate::aggregate::SampleSender;
 use crate::collect::clock;
 use crate::collect::host;
@@ -16,7 +18,8 @@ use crate::export::Exports;
 use crate::fabric::{DeviceHealth, Snapshot, Timestamp};
 use crate::history::{History, State};
 use crate::telemetry::{Kind, Registry, process};
-use crate::web::{Probe, WebState};
+use crate::topology::ledger::Scene;
+use crate::web::{Edit, Probe, WebState};
 
 /// The core goes round ten times a second; silent for this long it hangs.
 const CORE_SILENT: Duration = Duration::from_secs(5);
@@ -34,6 +37,7 @@ pub(super) struct Status {
     pub exports: Exports,
     pub deliverer: Arc<Deliverer>,
     pub queue: SampleSender,
+    pub commands: Sender<Command>,
     pub started_at: Timestamp,
 }
 
@@ -44,7 +48,11 @@ impl Status {
         let shared = Mutex::new((Timestamp::default(), Arc::new(Snapshot::default())));
         let views = Arc::clone(&self.views);
         let alerts = Arc::clone(&self.views);
+        let (table, rates) = (self.views.table().clone(), self.views.table().clone());
+        let mutes = Arc::clone(&self.views);
+        let (commands, deliverer) = (self.commands.clone(), Arc::clone(&self.deliverer));
         let history = self.history.clone();
+        let (drawn, sketched) = (Arc::clone(&self.views), Mutex::new((Arc::<Drawing>::default(), Arc::default())));
         let (asked, healthy, ready) = (self.clone(), self.clone(), self);
         WebState {
             snapshot: Arc::new(move || {
@@ -55,7 +63,32 @@ impl Status {
                 }
                 Arc::clone(&shared.1)
             }),
+            spread: Arc::new(move |id| table.spread(id, clock::now())),
+            basis: Arc::new(move |id| rates.basis(id)),
             alerts: Arc::new(move || alerts.alerts()),
+            mutes: Arc::new(move || mutes.mutes()),
+            edit: Arc::new(move |edit| {
+                let (answer, done) = channel::bounded(1);
+                let command = match edit {
+                    Edit::Silence(silence) => Command::Silence(Box::new(silence), answer),
+                    Edit::End(id) => Command::EndSilence(id, answer),
+                };
+                let stopping = || "Selvedge is stopping".to_owned();
+                commands.send(command).map_err(|_| stopping())?;
+                let silence = done.recv_timeout(CORE_SILENT).map_err(|_| stopping())??;
+                // What is said to hold holds after a kill too.
+                deliverer.settle();
+                Ok(silence)
+            }),
+            scene: Arc::new(move || {
+                let drawing = drawn.drawing();
+                let mut sketched = sketched.lock().unwrap_or_else(PoisonError::into_inner);
+                if !Arc::ptr_eq(&sketched.0, &drawing) {
+                    let scene = Scene::new(clock::now(), &drawing.links, &drawing.groups, &drawing.outline);
+                    *sketched = (drawing, Arc::new(scene));
+                }
+                Arc::clone(&sketched.1)
+            }),
             history,
             status: Arc::new(move || asked.json()),
             telemetry: Arc::new(move || registry.render()),
@@ -78,6 +111,8 @@ impl Status {
                     "acknowledged": receiver.acknowledged(),
                     "failed_attempts": receiver.failed_attempts(),
                     "refused": receiver.refused(),
+                    "held": receiver.held(),
+                    "evicted": receiver.evicted(),
                     "failure": receiver.failure(),
                 })
             })
@@ -250,6 +285,20 @@ impl Status {
             Kind::Counter,
             "Notifications that a receiver refused for good.",
             |r| r.refused(),
+        );
+        per_receiver(
+            registry,
+            "selvedge_notifications_held_total",
+            Kind::Counter,
+            "Notifications that had to wait for the receiver's rate limit.",
+            |r| r.held(),
+        );
+        per_receiver(
+            registry,
+            "selvedge_notifications_evicted_total",
+            Kind::Counter,
+            "Notifications thrown away because too many waited, the oldest that are over first.",
+            |r| r.evicted(),
         );
         let deliverer = Arc::clone(&self.deliverer);
         registry.provide(

@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use arc_swap::ArcSwap;
 
 use crate::aggregate::TableReader;
-use crate::alert::Alert;
-use crate::fabric::{GroupState, LinkState, Snapshot, Timestamp};
+use crate::alert::{Alert, Mutes};
+use crate::fabric::{GroupState, LinkLoss, LinkState, SensorState, Snapshot, Timestamp};
+use crate::topology::Outline;
 
 /// Links and groups as of one moment.
 #[derive(Debug, Default)]
@@ -16,6 +17,12 @@ pub struct Drawing {
     pub links: Vec<LinkState>,
     /// Sorted by name.
     pub groups: Vec<GroupState>,
+    /// Sorted by interface.
+    pub sensors: Vec<SensorState>,
+    /// Sorted by link.
+    pub losses: Vec<LinkLoss>,
+    /// The rest of the plan.
+    pub outline: Arc<Outline>,
 }
 
 /// Written by the core thread, read by everybody.
@@ -23,6 +30,7 @@ pub struct Views {
     table: TableReader,
     drawing: ArcSwap<Drawing>,
     alerts: ArcSwap<Vec<Alert>>,
+    mutes: ArcSwap<Mutes>,
     ticked_at: AtomicI64,
 }
 
@@ -32,6 +40,7 @@ impl Views {
             table,
             drawing: ArcSwap::default(),
             alerts: ArcSwap::default(),
+            mutes: ArcSwap::default(),
             ticked_at: AtomicI64::new(now.as_micros()),
         }
     }
@@ -45,6 +54,8 @@ impl Views {
             interfaces: self.table.interfaces(),
             links: drawing.links.clone(),
             groups: drawing.groups.clone(),
+            sensors: drawing.sensors.clone(),
+            losses: drawing.losses.clone(),
         }
     }
 
@@ -56,6 +67,11 @@ impl Views {
     /// All alerts of the book, the newest first.
     pub fn alerts(&self) -> Arc<Vec<Alert>> {
         self.alerts.load_full()
+    }
+
+    /// Silences and maintenance windows.
+    pub fn mutes(&self) -> Arc<Mutes> {
+        self.mutes.load_full()
     }
 
     /// The table of interfaces and devices.
@@ -75,6 +91,10 @@ impl Views {
     pub(super) fn show_alerts(&self, mut alerts: Vec<Alert>) {
         alerts.sort_by(|one, other| (other.since, &one.finding.key).cmp(&(one.since, &other.finding.key)));
         self.alerts.store(Arc::new(alerts));
+    }
+
+    pub(super) fn show_mutes(&self, mutes: Mutes) {
+        self.mutes.store(Arc::new(mutes));
     }
 
     pub(super) fn ticked(&self, now: Timestamp) {

@@ -36,8 +36,24 @@ pub struct Plan {
     pub load: f64,
     /// The same seed gives the same traffic.
     pub seed: u64,
+    /// What switches tell beside the usual tables.
+    pub tables: Tables,
     /// Whose switches they are: whose own objects they answer beside the standard ones.
     pub vendor: Option<Vendor>,
+}
+
+/// Tables that not every device has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tables {
+    /// The uplinks of a leaf are the ports of one aggregate (its spines are a pair that looks like one); the row of a port that
+    /// dies is taken away.
+    pub aggregates: bool,
+    /// Optics have sensors.
+    pub optics: bool,
+    /// Spanning tree has something to say of every port.
+    pub spanning_tree: bool,
+    /// Switches speak CDP and not LLDP.
+    pub cdp: bool,
 }
 
 /// A vendor whose own drop counters the simulated switches have.
@@ -49,7 +65,16 @@ pub enum Vendor {
 
 impl Default for Plan {
     fn default() -> Self {
-        Self { spines: 2, leaves: 4, hosts: 4, speed_bps: 10_000_000_000, load: 0.3, seed: 1, vendor: None }
+        Self {
+            spines: 2,
+            leaves: 4,
+            hosts: 4,
+            speed_bps: 10_000_000_000,
+            load: 0.3,
+            seed: 1,
+            tables: Tables::default(),
+            vendor: None,
+        }
     }
 }
 
@@ -242,6 +267,38 @@ impl Fabric {
             let Cable { a, b } = self.cables[cable];
             let end = if self.nodes[a.0].name == node { a } else { b };
             self.bursts.insert(end, share);
+        }
+    }
+
+    /// What was built.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    fn port_between(&self, node: &str, peer: &str) -> Option<&Arc<Port>> {
+        let Cable { a, b } = self.cables[self.cable(node, peer)?];
+        let (node, port) = if self.nodes[a.0].name == node { a } else { b };
+        self.nodes[node].ports.get(port)
+    }
+
+    /// The port of `node` towards `peer` leaves its aggregate, or is in it again.
+    pub fn aggregate(&mut self, node: &str, peer: &str, aggregated: bool) {
+        if let Some(port) = self.port_between(node, peer) {
+            port.set_aggregated(aggregated);
+        }
+    }
+
+    /// From now on so much light reaches the optic of `node` towards `peer`.
+    pub fn light(&mut self, node: &str, peer: &str, dbm: f64) {
+        if let Some(port) = self.port_between(node, peer) {
+            port.set_light(dbm);
+        }
+    }
+
+    /// From now on spanning tree blocks the port of `node` towards `peer`, or does not.
+    pub fn block(&mut self, node: &str, peer: &str, blocked: bool) {
+        if let Some(port) = self.port_between(node, peer) {
+            port.set_blocked(blocked);
         }
     }
 

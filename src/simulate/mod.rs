@@ -20,9 +20,10 @@ mod port;
 mod recording;
 mod serve;
 mod switch;
+mod tables;
 mod tree;
 
-pub use fabric::{Cable, Fabric, Node, Plan, Vendor};
+pub use fabric::{Cable, Fabric, Node, Plan, Tables, Vendor};
 pub use fleet::{Device, Fleet, FleetPlan};
 pub use port::Port;
 pub use recording::{Recording, RecordingError, parse as parse_recording, read as read_recording};

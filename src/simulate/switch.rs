@@ -9,12 +9,15 @@ use std::sync::atomic::AtomicU64;
 
 use super::fabric::{Fabric, Node, Vendor};
 use super::port::Port;
+use super::tables;
 use super::tree::{Cell, Tree};
 use crate::fabric::Counter;
 use crate::snmp::{Oid, OidError};
 
 /// ifType ethernetCsmacd.
 const ETHERNET: i64 = 6;
+/// ifType ieee8023adLag.
+const LAG: i64 = 161;
 /// LldpChassisIdSubtype and LldpPortIdSubtype.
 const CHASSIS_MAC: i64 = 4;
 const PORT_MAC: i64 = 3;
@@ -27,8 +30,25 @@ const MAN_ADDR_IF_INDEX: i64 = 2;
 /// Everything that the switch `number` of the fabric tells. `addresses` are those of all switches, by their numbers.
 pub(super) fn tree(fabric: &Fabric, number: usize, addresses: &[Ipv4Addr]) -> Result<Tree, OidError> {
     let node = &fabric.nodes()[number];
-    let mut rows = own(node, fabric.clock(), fabric.vendor())?;
-    neighbors(&mut rows, fabric, number, addresses)?;
+    let tables = fabric.plan().tables;
+    // Spines stand apart: their ports lead to different leaves.
+    let aggregates = tables.aggregates && !node.name.starts_with("spine");
+    let mut rows = own(node, fabric.clock(), fabric.vendor(), !tables.cdp, i64::from(aggregates))?;
+    if aggregates {
+        let aggregate = tables::aggregate(&mut rows, fabric, number)?;
+        interface(&mut rows, &aggregate)?;
+    }
+    if tables.optics {
+        tables::optics(&mut rows, node)?;
+    }
+    if tables.spanning_tree {
+        tables::spanning_tree(&mut rows, node)?;
+    }
+    if tables.cdp {
+        tables::cdp(&mut rows, fabric, number, addresses)?;
+    } else {
+        neighbors(&mut rows, fabric, number, addresses)?;
+    }
     if let Some(address) = addresses.get(number) {
         let octets = address.octets().map(u32::from);
         rows.add(&[1, 3, 6, 1, 2, 1, 4, 20, 1, 2], &octets, Cell::Integer(management_index(node)))?;
@@ -38,7 +58,7 @@ pub(super) fn tree(fabric: &Fabric, number: usize, addresses: &[Ipv4Addr]) -> Re
 
 /// What a switch tells that has no neighbours, and of counters only these (so nothing of EtherLike-MIB).
 pub(super) fn alone(node: &Node, counters: &[Counter]) -> Result<Tree, OidError> {
-    let Rows(mut rows) = own(node, Arc::default(), None)?;
+    let Rows(mut rows) = own(node, Arc::default(), None, true, 0)?;
     let ether_like = Oid::from_arcs(&[1, 3, 6, 1, 2, 1, 10, 7])?;
     rows.retain(|(oid, cell)| match cell {
         Cell::Narrow(_, counter) | Cell::Wide(_, counter) => counters.contains(counter),
@@ -48,7 +68,13 @@ pub(super) fn alone(node: &Node, counters: &[Counter]) -> Result<Tree, OidError>
 }
 
 /// What it tells of itself.
-fn own(node: &Node, clock: Arc<AtomicU64>, vendor: Option<Vendor>) -> Result<Rows, OidError> {
+fn own(
+    node: &Node,
+    clock: Arc<AtomicU64>,
+    vendor: Option<Vendor>,
+    lldp: bool,
+    more_interfaces: i64,
+) -> Result<Rows, OidError> {
     let mut rows = Rows(Vec::new());
     system(&mut rows, node, clock, vendor)?;
     for port in &node.ports {
@@ -56,9 +82,11 @@ fn own(node: &Node, clock: Arc<AtomicU64>, vendor: Option<Vendor>) -> Result<Row
         if vendor == Some(Vendor::Arista) {
             arista(&mut rows, port)?;
         }
-        lldp_local(&mut rows, node, port)?;
+        if lldp {
+            lldp_local(&mut rows, node, port)?;
+        }
     }
-    rows.add(&[1, 3, 6, 1, 2, 1, 2, 1], &[0], Cell::Integer(node.ports.len() as i64))?;
+    rows.add(&[1, 3, 6, 1, 2, 1, 2, 1], &[0], Cell::Integer(node.ports.len() as i64 + more_interfaces))?;
     Ok(rows)
 }
 
@@ -67,16 +95,16 @@ fn management_index(node: &Node) -> i64 {
     node.ports.len() as i64 + 1
 }
 
-struct Rows(Vec<(Oid, Cell)>);
+pub(super) struct Rows(Vec<(Oid, Cell)>);
 
 impl Rows {
-    fn add(&mut self, column: &[u32], index: &[u32], cell: Cell) -> Result<(), OidError> {
+    pub(super) fn add(&mut self, column: &[u32], index: &[u32], cell: Cell) -> Result<(), OidError> {
         self.0.push((Oid::from_arcs(&[column, index].concat())?, cell));
         Ok(())
     }
 }
 
-fn text(text: &str) -> Cell {
+pub(super) fn text(text: &str) -> Cell {
     Cell::Octets(text.as_bytes().into())
 }
 
@@ -104,7 +132,7 @@ fn interface(rows: &mut Rows, port: &Arc<Port>) -> Result<(), OidError> {
     let mut if_entry = |column: u32, cell| rows.add(&[1, 3, 6, 1, 2, 1, 2, 2, 1, column], &index, cell);
     if_entry(1, Cell::Integer(port.index.into()))?;
     if_entry(2, text(&port.name))?;
-    if_entry(3, Cell::Integer(ETHERNET))?;
+    if_entry(3, Cell::Integer(if port.name == tables::AGGREGATE { LAG } else { ETHERNET }))?;
     if_entry(4, Cell::Integer(9_216))?;
     if_entry(5, Cell::Gauge32(u32::try_from(port.speed_bps).unwrap_or(u32::MAX)))?;
     if_entry(6, Cell::Mac(port.index as u16, port.mac))?;

@@ -48,6 +48,12 @@ pub enum Cell {
     Part(Arc<Port>, Counter, u64, u64),
     /// Something that exists only while the port has carrier: a row of lldpRemTable.
     WhileUp(Arc<Port>, Box<Cell>),
+    /// Something that exists only while the port is up and in its aggregate: a row of dot3adAggPortTable.
+    WhileAggregated(Arc<Port>, Box<Cell>),
+    /// dot1dStpPortState of a port.
+    StpState(Arc<Port>),
+    /// Light that reaches a port's optic, in tenths of a microwatt.
+    Light(Arc<Port>),
 }
 
 impl Cell {
@@ -69,6 +75,11 @@ impl Cell {
             Self::OperStatus(port) => Value::Integer(if port.is_up() { 1 } else { 2 }),
             Self::Narrow(port, counter) => Value::Counter32(port.count(*counter) as u32),
             Self::Wide(port, counter) => Value::Counter64(port.count(*counter)),
+            Self::WhileAggregated(port, cell) => {
+                return if port.is_up() && port.is_aggregated() { cell.value() } else { None };
+            }
+            Self::StpState(port) => Value::Integer(if port.is_blocked() { 2 } else { 5 }),
+            Self::Light(port) => Value::Integer(port.light()),
             Self::Part(port, counter, nth, of) => Value::Counter64((port.count(*counter) + nth) / of),
             Self::WhileUp(port, cell) => return if port.is_up() { cell.value() } else { None },
         })

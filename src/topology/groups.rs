@@ -10,6 +10,10 @@
 //! - **Parallel** links join the same two devices. They tell what no uplinks group tells already.
 //! - **Declared** groups tell all: the operator asked for it.
 //!
+//! - **Bundles** are what a device itself bundles: aggregates, next hops, gateways. The two ends of one aggregate are one group, of
+//!   the lower device; it tells of its cables, and what its cables doubled otherwise (a parallel group, uplinks) does not. Next
+//!   hops tell of what no other group tells.
+//!
 //! So one cut is one finding among the discovered groups. All this comes from planned links: a cut changes
 //! nothing here.
 
@@ -18,6 +22,7 @@ use std::sync::Arc;
 
 use crate::fabric::{ChassisId, DeviceId, GroupKind, InterfaceId, LinkId};
 
+use super::bundles::{BundleKey, Bundles, PartKey};
 use super::{DeclaredGroup, Group};
 
 /// A planned link as the grouping sees it.
@@ -55,7 +60,7 @@ pub(super) fn groups<'a>(
         let planned: Vec<LinkId> = planned.into_iter().cloned().collect();
         let told = planned.clone();
         let (name, shared_risk) = (name.as_str().into(), shared_risk.clone());
-        add(Group { name, kind: GroupKind::Declared, device: None, planned, told, shared_risk });
+        add(Group { name, kind: GroupKind::Declared, device: None, planned, told, shared_risk, parts: Vec::new() });
     }
     let mut parallel = parallel(cables, tiers);
     let uplinks = uplinks(cables, tiers, &parallel);
@@ -65,6 +70,91 @@ pub(super) fn groups<'a>(
     }
     uplinks.into_iter().chain(parallel).for_each(add);
     groups
+}
+
+/// Join what devices bundle to the other groups.
+pub(super) fn join_bundles<'a>(
+    groups: &mut BTreeMap<Arc<str>, Group>,
+    bundles: &Bundles,
+    tiers: &BTreeMap<&DeviceId, u32>,
+    link_at: impl Fn(&InterfaceId) -> Option<&'a LinkId>,
+) {
+    let tier = |device: &DeviceId| tiers.get(device).copied().unwrap_or(0);
+    let mut found: Vec<Group> = Vec::new();
+    let mut lags: HashMap<Vec<LinkId>, usize> = HashMap::new();
+    for (key, parts) in bundles.iter().filter(|(_, parts)| parts.len() >= 2) {
+        let id = |part: &PartKey| {
+            let alone = || parts.keys().filter(|other| other.port == part.port).count() == 1;
+            match key {
+                BundleKey::Lag(_) => link_at(&part.port).cloned().unwrap_or_else(|| LinkId::to_nobody(&part.port)),
+                BundleKey::Ecmp(..) if alone() => {
+                    link_at(&part.port).cloned().unwrap_or_else(|| LinkId::to_part(&part.port, part.via))
+                }
+                _ => LinkId::to_part(&part.port, part.via),
+            }
+        };
+        let parts: Vec<_> = parts.keys().map(|part| (id(part), key.clone(), part.clone())).collect();
+        let planned: BTreeSet<LinkId> = parts.iter().map(|(id, ..)| id.clone()).collect();
+        let planned: Vec<LinkId> = planned.into_iter().collect();
+        let (name, device) = match key {
+            BundleKey::Lag(aggregator) => {
+                (format!("{} {}", aggregator.device, aggregator.if_name), Some(aggregator.device.clone()))
+            }
+            BundleKey::Ecmp(device, prefix) => (format!("{device} ways to {prefix}"), Some(device.clone())),
+            BundleKey::Gateways(protocol, group, address) => {
+                (format!("gateway {address} ({} {group})", protocol.as_str()), None)
+            }
+        };
+        let told = planned.clone();
+        let group =
+            Group { name: name.into(), kind: key.kind(), device, planned, told, shared_risk: Vec::new(), parts };
+        if group.kind != GroupKind::Lag {
+            found.push(group);
+            continue;
+        }
+        match lags.get(&group.planned) {
+            // The other end of the same aggregate: one group, the lower device's.
+            Some(&at) => {
+                let place = |group: &Group| group.device.as_ref().map(|device| (tier(device), device.clone()));
+                let mut upper = group;
+                if place(&upper) < place(&found[at]) {
+                    std::mem::swap(&mut upper, &mut found[at]);
+                }
+                found[at].parts.append(&mut upper.parts);
+            }
+            None => {
+                lags.insert(group.planned.clone(), found.len());
+                found.push(group);
+            }
+        }
+    }
+    let mut in_lags: BTreeSet<LinkId> = BTreeSet::new();
+    for group in found.iter_mut().filter(|group| group.kind == GroupKind::Lag) {
+        // A port of an aggregate whose ends do not agree is told by the first.
+        group.told.retain(|id| in_lags.insert(id.clone()));
+    }
+    let lag_of: HashMap<&LinkId, usize> = found
+        .iter()
+        .enumerate()
+        .filter(|(_, group)| group.kind == GroupKind::Lag)
+        .flat_map(|(at, lag)| lag.told.iter().map(move |id| (id, at)))
+        .collect();
+    groups.retain(|_, group| {
+        let mut lags = group.planned.iter().map(|id| lag_of.get(id));
+        let first = lags.next().flatten();
+        group.kind != GroupKind::Parallel || first.is_none() || !lags.all(|lag| lag == first)
+    });
+    for group in groups.values_mut().filter(|group| group.kind != GroupKind::Declared) {
+        group.told.retain(|id| !in_lags.contains(id));
+    }
+    let told: BTreeSet<LinkId> =
+        groups.values().flat_map(|group| group.told.iter().cloned()).chain(in_lags.iter().cloned()).collect();
+    for mut group in found {
+        if group.kind == GroupKind::Ecmp {
+            group.told.retain(|id| !told.contains(id));
+        }
+        groups.entry(group.name.clone()).or_insert(group);
+    }
 }
 
 fn parallel(cables: &[Cable<'_>], tiers: &BTreeMap<&DeviceId, u32>) -> Vec<Group> {
@@ -87,6 +177,7 @@ fn parallel(cables: &[Cable<'_>], tiers: &BTreeMap<&DeviceId, u32>) -> Vec<Group
             told: planned.clone(),
             planned,
             shared_risk: Vec::new(),
+            parts: Vec::new(),
         }
     };
     pairs.into_iter().filter(|(_, planned)| planned.len() >= 2).map(group).collect()
@@ -156,6 +247,7 @@ fn uplinks(cables: &[Cable<'_>], tiers: &BTreeMap<&DeviceId, u32>, parallel: &[G
             told: told.into_iter().filter(|id| planned.binary_search(id).is_ok()).cloned().collect(),
             planned,
             shared_risk: Vec::new(),
+            parts: Vec::new(),
         });
     }
     groups

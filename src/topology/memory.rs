@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::fabric::{ChassisId, DeviceId, DeviceIdentity, InterfaceId, LinkEnd, Timestamp};
 
+use super::bundles::RememberedPart;
 use super::links::Planned;
 
 /// What survives a restart.
@@ -16,6 +17,9 @@ pub struct Memory {
     pub links: Vec<RememberedLink>,
     /// The devices that were watched, sorted by id.
     pub devices: Vec<RememberedDevice>,
+    /// What devices bundle: ports of aggregates, next hops, gateways.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<RememberedPart>,
 }
 
 /// A planned link.

@@ -7,6 +7,8 @@ use crate::fabric::{
     LinkId, LinkState, Timestamp, UnreachableReason,
 };
 
+use super::bundles::{BundleKey, PartKey};
+
 /// A planned link: heard of by one end at least, or declared, and not given up since.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {
@@ -34,6 +36,11 @@ impl Link {
         let far = LinkEnd { interface: InterfaceId::new(NOBODY, NOBODY), watched: false };
         Self { id: LinkId::to_nobody(port), a: near, b: far, known_since, heard_at: None, missing_since: None }
     }
+
+    /// A part of a bundle that is no cable that we know, so that it has a state as links have.
+    pub(super) fn of_part(id: &LinkId, port: &InterfaceId, known_since: Timestamp) -> Self {
+        Self { id: id.clone(), ..Self::to_nobody(port, known_since) }
+    }
 }
 
 /// Links that stand in for each other.
@@ -52,6 +59,8 @@ pub struct Group {
     pub told: Vec<LinkId>,
     /// What the lines have in common and could lose together, by the operator's word.
     pub shared_risk: Vec<String>,
+    /// What its members rest on where a device bundles them: the member, the bundle, and which part of that.
+    pub parts: Vec<(LinkId, BundleKey, PartKey)>,
 }
 
 /// What has changed since the last [`Topology::settle`](super::Topology::settle).
@@ -63,7 +72,7 @@ pub struct Change {
     pub gone: Vec<LinkId>,
     /// `(old, new)`: the same cable under a new name, or another cable in the same port. Alerts may follow.
     pub replaced: Vec<(LinkId, LinkId)>,
-    /// Groups that are new or have other members.
+    /// Groups that are new, have other members, or are told of otherwise by the device that bundles them.
     pub groups_changed: Vec<Arc<str>>,
     /// Groups that are no more, with their device.
     pub groups_gone: Vec<(Arc<str>, Option<DeviceId>)>,
@@ -87,6 +96,8 @@ pub struct LinkReport {
     pub a: EndReport,
     /// More on the end `b`.
     pub b: EndReport,
+    /// The ends that speak do not hear each other any more.
+    pub missing: bool,
 }
 
 /// What more is known of one end.
@@ -109,7 +120,7 @@ pub struct GroupReport {
     pub state: GroupState,
     /// Its links, in the order of `state.planned`.
     pub members: Vec<LinkState>,
-    /// As [`Group::told`].
+    /// As [`Group::told`], and those of which this group alone knows that they do not work.
     pub told: Vec<LinkId>,
     /// As [`Group::shared_risk`].
     pub shared_risk: Vec<String>,

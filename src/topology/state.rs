@@ -144,8 +144,9 @@ pub(super) fn link_report(link: &Link, groups: &[Arc<str>], view: View<'_>) -> L
         since,
         heard_at: link.heard_at,
         groups: groups.to_vec(),
+        stands_by: false,
     };
-    LinkReport { state, a: a.report(), b: b.report() }
+    LinkReport { state, a: a.report(), b: b.report(), missing: link.missing_since.is_some() }
 }
 
 pub(super) fn group_state(group: &Group, health: impl Fn(&LinkId) -> LinkHealth) -> GroupState {
@@ -157,5 +158,6 @@ pub(super) fn group_state(group: &Group, health: impl Fn(&LinkId) -> LinkHealth)
         planned: group.planned.clone(),
         working: those(LinkHealth::Up),
         unknown: those(LinkHealth::Unknown),
+        reasons: Vec::new(),
     }
 }

@@ -337,3 +337,5 @@ proptest! {
         prop_assert_eq!(memory, r#"{"links":[],"devices":[]}"#);
     }
 }
+
+mod bundled;

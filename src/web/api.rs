@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 
 use super::WebState;
 use super::query::{Params, Refusal};
-use super::view::{self, AuditView, DeviceView, GroupView, InterfaceView, LinkView};
+use super::view::{self, DeviceView, GroupView, InterfaceView, LinkView, SensorView};
 use crate::fabric::{DeviceHealth, InterfaceId, LinkHealth, OperStatus, Timestamp};
 use crate::history::{QueryError, Series};
 
@@ -21,7 +21,7 @@ const HISTORY_QUESTIONS: usize = 2;
 /// How many points an answer has where no step is asked for.
 const USUAL_POINTS: i64 = 600;
 
-type Answer = Result<Response, Refusal>;
+pub(super) type Answer = Result<Response, Refusal>;
 
 const HEALTHS: [&str; 3] = ["ok", "unreachable", "unknown"];
 const STATUSES: [&str; 7] = ["up", "down", "testing", "unknown", "dormant", "notPresent", "lowerLayerDown"];
@@ -65,7 +65,11 @@ pub(super) async fn interfaces(State(state): State<WebState>, mut params: Params
             .filter(|one| device.as_ref().is_none_or(|device| one.id.device.as_str() == device))
             .filter(|one| interface.as_ref().is_none_or(|interface| *one.id.if_name == **interface))
             .filter(|one| status.as_ref().is_none_or(|status| OperStatus::as_str(one.oper_status) == status));
-        to_json(&interfaces.map(InterfaceView::from).collect::<Vec<_>>())
+        to_json(
+            &interfaces
+                .map(|one| InterfaceView::new(one, (state.spread)(&one.id), (state.basis)(&one.id)))
+                .collect::<Vec<_>>(),
+        )
     })
     .await
 }
@@ -91,7 +95,7 @@ pub(super) async fn links(State(state): State<WebState>, mut params: Params) -> 
                     .is_none_or(|device| [&one.a, &one.b].iter().any(|end| end.end.interface.device.as_str() == device))
             })
             .filter(|one| health.is_none_or(|health| one.health == health));
-        to_json(&links.map(LinkView::from).collect::<Vec<_>>())
+        to_json(&links.map(|one| LinkView::new(one, &snapshot.losses, &*state.spread)).collect::<Vec<_>>())
     })
     .await
 }
@@ -116,6 +120,23 @@ pub(super) async fn groups(State(state): State<WebState>, mut params: Params) ->
     .await
 }
 
+/// `GET /api/optics?device=&interface=`
+pub(super) async fn optics(State(state): State<WebState>, mut params: Params) -> Answer {
+    let device = params.take("device");
+    let interface = params.take("interface");
+    params.end(&["device", "interface"])?;
+    let snapshot = (state.snapshot)();
+    large(move || {
+        let sensors = snapshot
+            .sensors
+            .iter()
+            .filter(|one| device.as_ref().is_none_or(|device| one.interface.device.as_str() == device))
+            .filter(|one| interface.as_ref().is_none_or(|interface| *one.interface.if_name == **interface));
+        to_json(&sensors.map(SensorView::from).collect::<Vec<_>>())
+    })
+    .await
+}
+
 /// `GET /api/alerts?device=&state=`; an alert is a device's when it names it, as either end of a link too.
 pub(super) async fn alerts(State(state): State<WebState>, mut params: Params) -> Answer {
     let device = params.take("device");
@@ -134,13 +155,6 @@ pub(super) async fn alerts(State(state): State<WebState>, mut params: Params) ->
         to_json(&views)
     })
     .await
-}
-
-/// `GET /api/audit`
-pub(super) async fn audit(State(state): State<WebState>, params: Params) -> Answer {
-    params.end(&[])?;
-    let snapshot = (state.snapshot)();
-    large(move || to_json(&AuditView::from(&*snapshot))).await
 }
 
 /// `GET /api/status`
@@ -212,12 +226,12 @@ pub(super) async fn nothing_here() -> Refusal {
     Refusal::new(StatusCode::NOT_FOUND, "there is no such route")
 }
 
-fn to_json(value: &impl Serialize) -> Result<Vec<u8>, Refusal> {
+pub(super) fn to_json(value: &impl Serialize) -> Result<Vec<u8>, Refusal> {
     serde_json::to_vec(value).map_err(|error| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
 }
 
 /// Make an answer that may be large or read the disk, beside the tasks that must not wait.
-async fn large(make: impl FnOnce() -> Result<Vec<u8>, Refusal> + Send + 'static) -> Answer {
+pub(super) async fn large(make: impl FnOnce() -> Result<Vec<u8>, Refusal> + Send + 'static) -> Answer {
     let body = tokio::task::spawn_blocking(make)
         .await
         .map_err(|_| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the answer could not be made"))??;

@@ -26,7 +26,7 @@ use tokio_stream::wrappers::WatchStream;
 
 use super::WebState;
 use super::query::{Params, Refusal};
-use super::view::{self, DeviceView, GroupView, LinkView};
+use super::view::{self, DeviceView, GroupView, LinkView, SpreadOf};
 use crate::alert::{Alert, AlertView};
 use crate::fabric::Snapshot;
 
@@ -150,9 +150,10 @@ impl Told {
             return None;
         }
         self.seen = Some((snapshot.clone(), alerts.clone()));
+        let spread = Arc::clone(&state.spread);
         let (text, hash) = tokio::task::spawn_blocking(move || {
             // Our own shapes with text keys: nothing in them that JSON could refuse.
-            let body = serde_json::to_string(&Body::new(&snapshot, &alerts)).unwrap_or_default();
+            let body = serde_json::to_string(&Body::new(&snapshot, &alerts, &*spread)).unwrap_or_default();
             let mut hasher = DefaultHasher::new();
             body.hash(&mut hasher);
             let hash = hasher.finish();
@@ -179,10 +180,10 @@ struct Body<'a> {
 }
 
 impl<'a> Body<'a> {
-    fn new(snapshot: &'a Snapshot, alerts: &[Alert]) -> Self {
+    fn new(snapshot: &'a Snapshot, alerts: &[Alert], spread: &SpreadOf) -> Self {
         Self {
             devices: snapshot.devices.iter().map(DeviceView::from).collect(),
-            links: snapshot.links.iter().map(LinkView::from).collect(),
+            links: snapshot.links.iter().map(|link| LinkView::new(link, &snapshot.losses, spread)).collect(),
             groups: snapshot.groups.iter().map(GroupView::from).collect(),
             alerts: view::alerts(alerts, snapshot),
         }

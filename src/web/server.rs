@@ -5,7 +5,7 @@ use std::time::Duration;
 use std::{fmt, io};
 
 use axum::Router;
-use axum::extract::{FromRef, Request, State};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRef, Request, State};
 use axum::http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderName, REFERRER_POLICY,
     X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
@@ -13,18 +13,24 @@ use axum::http::header::{
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{delete, get};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use super::access::{self, Access};
 use super::api::{self, HistoryGate};
-use super::connection::Bounded;
+use super::audit::{self, AuditGate};
+use super::connection::{Bounded, Peer};
 use super::events::{self, Events};
 use super::page::ASSETS;
 use super::query::Refusal;
-use super::{Settings, WebState};
+use super::silences;
+use super::{Changes, Settings, WebState};
 use crate::export::prometheus;
 use crate::telemetry;
+
+/// Nothing that is sent to us is longer, bytes.
+const LONGEST_BODY: usize = 64 << 10;
 
 /// How long answers under way may take when the program ends.
 const GRACE: Duration = Duration::from_secs(2);
@@ -38,6 +44,7 @@ const POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-
 pub struct Server {
     listener: TcpListener,
     listen: SocketAddr,
+    changes: Changes,
 }
 
 /// Why the address cannot be listened on.
@@ -81,7 +88,7 @@ impl Server {
         let bound = async {
             let listener = TcpListener::bind(settings.listen).await?;
             let listen = listener.local_addr()?;
-            Ok(Self { listener, listen })
+            Ok(Self { listener, listen, changes: settings.changes })
         };
         bound.await.map_err(|source| BindError { listen: settings.listen, source })
     }
@@ -96,7 +103,16 @@ impl Server {
     pub async fn serve(self, state: WebState, stop: watch::Receiver<bool>) {
         let events = Events::new();
         let ticker = tokio::spawn(events.clone().run(state.clone(), stop.clone()));
-        let app = router(Rooms { state, events, gate: HistoryGate::default(), listen: self.listen });
+        let access = Access { changes: self.changes };
+        let app = router(Rooms {
+            state,
+            events,
+            gate: HistoryGate::default(),
+            audits: AuditGate::default(),
+            listen: self.listen,
+            access,
+        })
+        .into_make_service_with_connect_info::<Peer>();
         let stopped = |mut stop: watch::Receiver<bool>| async move {
             // An error means that the sender is gone, which is a stop too.
             let _ = stop.wait_for(|stop| *stop).await;
@@ -117,7 +133,15 @@ struct Rooms {
     state: WebState,
     events: Events,
     gate: HistoryGate,
+    audits: AuditGate,
     listen: SocketAddr,
+    access: Access,
+}
+
+impl FromRef<Rooms> for Access {
+    fn from_ref(rooms: &Rooms) -> Self {
+        rooms.access
+    }
 }
 
 impl FromRef<Rooms> for WebState {
@@ -138,14 +162,24 @@ impl FromRef<Rooms> for HistoryGate {
     }
 }
 
+impl FromRef<Rooms> for AuditGate {
+    fn from_ref(rooms: &Rooms) -> Self {
+        rooms.audits.clone()
+    }
+}
+
 fn router(rooms: Rooms) -> Router {
     let mut router = Router::new()
         .route("/api/devices", get(api::devices))
         .route("/api/interfaces", get(api::interfaces))
         .route("/api/links", get(api::links))
         .route("/api/groups", get(api::groups))
+        .route("/api/optics", get(api::optics))
         .route("/api/alerts", get(api::alerts))
-        .route("/api/audit", get(api::audit))
+        .route("/api/silences", get(silences::list).post(silences::add))
+        .route("/api/silences/{id}", delete(silences::end))
+        .route("/api/audit", get(audit::audit))
+        .route("/api/audit/snapshot", get(audit::snapshot))
         .route("/api/history", get(api::history))
         .route("/api/status", get(api::status))
         .route("/api/events", get(events::events))
@@ -156,13 +190,16 @@ fn router(rooms: Rooms) -> Router {
     for asset in &ASSETS {
         router = router.route(asset.path, get(move |headers: HeaderMap| async move { asset.answer(&headers) }));
     }
-    router.layer(middleware::from_fn_with_state(rooms.clone(), guard)).with_state(rooms)
+    router
+        .layer(DefaultBodyLimit::max(LONGEST_BODY))
+        .layer(middleware::from_fn_with_state(rooms.clone(), guard))
+        .with_state(rooms)
 }
 
 /// `GET /metrics`
 async fn metrics(State(state): State<WebState>) -> Result<Response, Refusal> {
     let text = tokio::task::spawn_blocking(move || {
-        let mut text = prometheus::fabric(&(state.snapshot)(), &(state.alerts)());
+        let mut text = prometheus::fabric(&(state.snapshot)(), &(state.alerts)(), &*state.spread);
         text.push_str(&(state.telemetry)());
         text
     })
@@ -175,11 +212,17 @@ async fn metrics(State(state): State<WebState>) -> Result<Response, Refusal> {
 async fn guard(State(rooms): State<Rooms>, request: Request, next: Next) -> Response {
     let mut response = if let Err(refusal) = host_allowed(&request, rooms.listen) {
         refusal.into_response()
-    } else if !matches!(*request.method(), Method::GET | Method::HEAD) {
+    } else if matches!(*request.method(), Method::GET | Method::HEAD) {
+        next.run(request).await
+    } else if !access::may_be_changed(request.uri().path()) {
         let refusal = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are answered");
         ([(ALLOW, "GET, HEAD")], refusal).into_response()
     } else {
-        next.run(request).await
+        let peer = request.extensions().get::<ConnectInfo<Peer>>().map(|info| info.0.0);
+        match rooms.access.may_change(peer, request.headers()) {
+            Ok(()) => next.run(request).await,
+            Err(refusal) => refusal.into_response(),
+        }
     };
     let headers = response.headers_mut();
     let mut set = |name: HeaderName, value: &'static str| {

@@ -5,12 +5,17 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::alert::Alert;
-use crate::fabric::Snapshot;
+use crate::aggregate::Basis;
+use crate::alert::{Alert, Mutes, Silence};
+use crate::fabric::{InterfaceId, Snapshot, UtilizationSpread};
 use crate::history::History;
+use crate::topology::ledger::Scene;
 
 /// A source of something that others own.
 pub type Source<T> = Arc<dyn Fn() -> T + Send + Sync>;
+
+/// The same for one interface, where it is known.
+pub type Lookup<T> = Arc<dyn Fn(&InterfaceId) -> Option<T> + Send + Sync>;
 
 /// All that the routes show. Cheap to clone. The closures are called on every request and once a second
 /// while somebody listens to events, and must not block.
@@ -18,8 +23,18 @@ pub type Source<T> = Arc<dyn Fn() -> T + Send + Sync>;
 pub struct WebState {
     /// The newest snapshot.
     pub snapshot: Source<Arc<Snapshot>>,
+    /// How the utilisation of an interface was spread over the last minute, hour and day.
+    pub spread: Lookup<UtilizationSpread>,
+    /// What the rates of an interface rest on.
+    pub basis: Lookup<Basis>,
     /// The alerts of the book: pending, firing and lately resolved.
     pub alerts: Source<Arc<Vec<Alert>>>,
+    /// Silences and maintenance windows.
+    pub mutes: Source<Arc<Mutes>>,
+    /// Changes a silence; returns when that is written down, and so may block for a moment.
+    pub edit: Arc<dyn Fn(Edit) -> Result<Silence, String> + Send + Sync>,
+    /// What the ledger is written from.
+    pub scene: Source<Arc<Scene>>,
     /// The history, where it is kept.
     pub history: Option<History>,
     /// What `/api/status` shows.
@@ -30,6 +45,15 @@ pub struct WebState {
     pub health: Source<Probe>,
     /// Is it ready? Asked by `/readyz`: every target was tried once, the store is open.
     pub readiness: Source<Probe>,
+}
+
+/// What may be changed from here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Edit {
+    /// Make a silence.
+    Silence(Silence),
+    /// End one, by its id.
+    End(String),
 }
 
 /// The answer to a health question: fine where no reason speaks against it.

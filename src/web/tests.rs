@@ -11,16 +11,20 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
-use super::{Probe, Server, Settings, WebState};
-use crate::alert::{Alert, Book};
+use super::{Edit, Probe, Server, Settings, WebState};
+use crate::aggregate::Basis;
+use crate::aggregate::algebra::Clock;
+use crate::alert::{Alert, Book, Mutes};
 use crate::fabric::{
     AdminStatus, Counter, CounterWidth, Counters, DeviceHealth, DeviceIdentity, DeviceState, EndState, Evidence,
     Finding, FindingKey, FindingKind, GroupKind, GroupState, InterfaceId, InterfaceInfo, InterfacePoll, InterfaceState,
-    LinkEnd, LinkHealth, LinkId, LinkState, OperStatus, Rate, Rates, Reading, Sample, Severity, Snapshot, Subject,
-    Timestamp, Unknown, UnreachableReason, Uptime, Verdict,
+    LinkEnd, LinkHealth, LinkId, LinkState, OperStatus, Percentiles, Rate, Rates, Reading, Sample, Severity, Snapshot,
+    Spread, Subject, Timestamp, Unknown, UnreachableReason, Uptime, UtilizationSpread, Verdict,
 };
 use crate::history::History;
 use crate::telemetry::Registry;
+use crate::topology::Outline;
+use crate::topology::ledger::{Device, Scene};
 
 const T0: i64 = 1_795_478_400;
 
@@ -62,6 +66,7 @@ async fn world() -> World {
     }
     let snapshot = Arc::new(Mutex::new(Arc::new(snapshot())));
     let alerts = Arc::new(Mutex::new(Arc::new(alerts())));
+    let mutes = Arc::new(Mutex::new(Mutes::default()));
     let healthy = Arc::new(AtomicBool::new(true));
     let status_calls = Arc::new(AtomicU64::new(0));
     let registry = Registry::new();
@@ -72,9 +77,45 @@ async fn world() -> World {
             let it = snapshot.clone();
             Arc::new(move || it.lock().unwrap().clone())
         },
+        spread: Arc::new(|_| Some(spread())),
+        basis: Arc::new(|_| {
+            let seconds = Duration::from_secs;
+            Some(Basis { span: seconds(10), uncertainty: seconds(0), unseen: seconds(3), clock: Clock::Device })
+        }),
         alerts: {
             let it = alerts.clone();
             Arc::new(move || it.lock().unwrap().clone())
+        },
+        mutes: {
+            let it = mutes.clone();
+            Arc::new(move || Arc::new(it.lock().unwrap().clone()))
+        },
+        edit: {
+            let it = mutes.clone();
+            Arc::new(move |edit| {
+                let (silences, now) = (&mut it.lock().unwrap().silences, super::silences::now());
+                match edit {
+                    Edit::Silence(silence) => silences.add(now, silence.clone()).map(|()| silence),
+                    Edit::End(id) => silences.end(now, &id).cloned(),
+                }
+            })
+        },
+        scene: {
+            let it = snapshot.clone();
+            Arc::new(move || {
+                let snapshot = it.lock().unwrap().clone();
+                let named = |state: &DeviceState| Device {
+                    name: state.id.clone(),
+                    labels: state.identity.labels.clone(),
+                    tier: Some(u32::from(state.id.as_str() == "spine1") + 1),
+                };
+                let outline = Outline { devices: snapshot.devices.iter().map(named).collect(), ..Outline::default() };
+                let mut scene = Scene::new(snapshot.taken_at, &snapshot.links, &snapshot.groups, &outline);
+                for link in &mut scene.links {
+                    link.b.watched = true;
+                }
+                Arc::new(scene)
+            })
         },
         history: Some(history),
         status: {
@@ -91,7 +132,7 @@ async fn world() -> World {
         },
         readiness: Arc::new(Probe::default),
     };
-    let server = Server::bind(&Settings { listen: ([127, 0, 0, 1], 0).into() }).await.unwrap();
+    let server = Server::bind(&Settings { listen: ([127, 0, 0, 1], 0).into(), ..Settings::default() }).await.unwrap();
     let address = server.local_addr();
     let (stop, stopped) = watch::channel(false);
     let serving = tokio::spawn(server.serve(state, stopped));
@@ -128,6 +169,13 @@ impl World {
         tokio::time::timeout(Duration::from_secs(5), reading).await.unwrap().unwrap();
         String::from_utf8_lossy(&answer).into_owned()
     }
+}
+
+fn spread() -> UtilizationSpread {
+    let hour =
+        Percentiles { covered: Duration::from_secs(3_600), mean: 0.2, p50: 0.1, p95: 0.5, p99: 0.9, max: 0.98765 };
+    let sent = Spread { hour: Some(hour), ..Spread::default() };
+    UtilizationSpread { sent, ..UtilizationSpread::default() }
 }
 
 fn snapshot() -> Snapshot {
@@ -192,6 +240,7 @@ fn snapshot() -> Snapshot {
     );
     let link = LinkId::new(&a.end.interface, &b.end.interface);
     Snapshot {
+        losses: Vec::new(),
         taken_at: Timestamp::from_secs(T0),
         devices: vec![
             device("leaf1", DeviceHealth::Ok, None),
@@ -206,6 +255,7 @@ fn snapshot() -> Snapshot {
             since: Timestamp::from_secs(T0),
             heard_at: None,
             groups: vec!["leaf1 uplinks".into()],
+            stands_by: false,
         }],
         groups: vec![GroupState {
             name: "leaf1 uplinks".into(),
@@ -214,7 +264,9 @@ fn snapshot() -> Snapshot {
             planned: vec![link.clone(), LinkId::new(&InterfaceId::new("leaf1", "x"), &InterfaceId::new("spine2", "y"))],
             working: vec![link],
             unknown: vec![],
+            reasons: vec![],
         }],
+        sensors: vec![],
     }
 }
 
@@ -255,6 +307,10 @@ async fn every_route_answers_in_its_shape() {
     assert_eq!(interface["ifOperStatus"], "lowerLayerDown");
     assert_eq!(interface["utilization"], json!({ "in": 0.25, "out": null }));
     assert_eq!(interface["unknown"]["utilization_out"], "stale");
+    let basis = json!({ "span_s": 10.0, "uncertainty_s": 0.0, "unseen_cache_s": 3.0, "clock": "device" });
+    assert_eq!(interface["rates_basis"], basis);
+    let hour = json!({ "mean": 0.2, "p50": 0.1, "p95": 0.5, "p99": 0.9, "max": 0.9877, "covered_s": 3600 });
+    assert_eq!(interface["utilization_spread"]["out"], json!({ "1m": null, "1h": hour, "24h": null }));
     assert_eq!(interface["unknown"]["ifInDiscards"], "discontinuity");
     assert_eq!(interface["unknown"]["ifOutDiscards"], "missing");
     assert_eq!(interface["unknown"].get("ifHCInOctets"), None);
@@ -265,13 +321,38 @@ async fn every_route_answers_in_its_shape() {
     assert_eq!(link["a"]["unknown"], json!({ "in_drops_pps": "stale" }));
     assert_eq!(link["b"].get("unknown"), None);
     assert_eq!(link["utilization"], json!({ "a_to_b": 0.42, "b_to_a": null }));
+    let p99 = |way: &str| link["utilization_1h"][way]["p99"].clone();
+    assert_eq!(
+        (p99("a_to_b"), link["b"]["watched"].as_bool()),
+        (json!(0.9), Some(false)),
+        "of the end that is watched"
+    );
     assert_eq!(link["drops_pps"], json!({ "a_to_b": 2.0, "b_to_a": null }));
     assert_eq!((&link["state"], &link["heard_at"]), (&json!("up"), &Value::Null));
     let groups = world.json("/api/groups").await;
     assert_eq!((&groups[0]["state"], &groups[0]["kind"]), (&json!("degraded"), &json!("uplinks")));
     assert_eq!(groups[0]["planned"].as_array().unwrap().len(), 2);
     let audit = world.json("/api/audit").await;
-    assert_eq!(audit, json!({ "groups": groups, "findings": 1 }));
+    // One link of two works; leaf1 hangs on it, as planned.
+    assert_eq!((&audit["findings"], &audit["what_if"]), (&json!(1), &Value::Null));
+    assert_eq!((&audit["groups"][0]["name"], &audit["groups"][0]["state"]), (&groups[0]["name"], &json!("critical")));
+    let (device, link) = (&audit["points"][0], &audit["points"][1]);
+    assert_eq!(
+        (&device["kind"], &device["name"], &device["planned"]),
+        (&json!("device"), &json!("spine1"), &json!(true))
+    );
+    assert_eq!((&link["name"], &link["told_by"]), (&json!("leaf1:spine1 - spine1:leaf1"), &json!("spine1")));
+    assert_eq!(
+        audit["ways"],
+        json!([{ "name": "leaf1", "to": "the rest of the fabric", "by_links": 1, "by_devices": 1 }])
+    );
+    let audit = world.json("/api/audit?without=link:leaf1:spine1&ways=no").await;
+    assert_eq!(audit["what_if"]["without"], json!(["link:leaf1:spine1"]));
+    assert_eq!(audit["what_if"]["cut_off"][0]["name"], "leaf1");
+    assert_eq!(audit["what_if"]["groups"][0]["state"], "lost");
+    assert_eq!(audit["ways"], json!([]));
+    let scene = world.json("/api/audit/snapshot").await;
+    assert_eq!(scene["links"][0]["health"], "up");
     let alerts = world.json("/api/alerts").await;
     assert_eq!(alerts[0]["labels"]["alertname"], "DeviceUnreachable");
     assert_eq!(alerts[0]["labels"]["role"], "leaf", "the operator's labels of the device");
@@ -296,6 +377,7 @@ async fn every_route_answers_in_its_shape() {
         "selvedge_alerts{state=\"firing\",severity=\"critical\"} 1\n",
         "selvedge_device_up{device=\"spine1\"} 0\n",
         "selvedge_group_working{group=\"leaf1 uplinks\",device=\"leaf1\"} 1\n",
+        "ifIndex=\"3\",direction=\"out\",quantile=\"0.99\"} 0.9\n",
         "selvedge_polls_total 42\n",
         "\nprocess_resident_memory_bytes ",
     ] {
@@ -331,7 +413,12 @@ async fn filters_choose_and_nonsense_is_refused() {
         ("/api/devices?colour=red", 400, "unknown key \"colour\": there are device, state"),
         ("/api/devices?state=broken", 400, "one of ok, unreachable, unknown"),
         ("/api/devices?state=ok&state=ok", 400, "`state` is given twice"),
-        ("/api/audit?device=leaf1", 400, "nothing can be asked here"),
+        ("/api/audit?device=leaf1", 400, "there are without, ways"),
+        ("/api/audit?without=leaf9", 400, "there is no device \"leaf9\""),
+        ("/api/audit?without=leaf1&without=risk:duct", 400, "there is no shared risk \"duct\""),
+        ("/api/audit?without=", 400, "is empty"),
+        ("/api/audit?ways=perhaps", 400, "is yes or no"),
+        ("/api/audit/snapshot?device=leaf1", 400, "nothing can be asked here"),
         ("/api/events?device=leaf1", 400, "nothing can be asked here"),
         ("/api/history?device=leaf1", 400, "`interface` is missing"),
         ("/api/history?device=leaf1&interface=x&from=now", 400, "not a whole number"),
@@ -513,10 +600,60 @@ async fn the_end_does_not_wait_for_those_who_hold_a_connection_open() {
 #[tokio::test]
 async fn a_port_in_use_is_told_with_the_key_to_change() {
     let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-    let first = Server::bind(&Settings { listen }).await.unwrap();
+    let first = Server::bind(&Settings { listen, ..Settings::default() }).await.unwrap();
     let listen = first.local_addr();
-    let Err(error) = Server::bind(&Settings { listen }).await else { panic!("bound twice") };
+    let Err(error) = Server::bind(&Settings { listen, ..Settings::default() }).await else { panic!("bound twice") };
     let text = error.to_string();
     assert!(text.contains(&listen.to_string()) && text.contains("`[web] listen`"), "{text}");
     assert!(!text.contains("os error"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn silences_are_made_listed_and_ended_and_only_from_here() {
+    let world = world().await;
+    let url = format!("http://{}/api/silences", world.address);
+    let send = async |body: Value| {
+        let response = world.client.post(&url).json(&body).send().await.unwrap();
+        (response.status().as_u16(), response.json::<Value>().await.unwrap())
+    };
+    let wish = json!({"matchers": ["device=spine1", "alertname=~Device*"], "duration_s": 3600, "author": "ada", "comment": "new fans"});
+    let (status, made) = send(wish.clone()).await;
+    assert_eq!((status, &made["state"], &made["created_by"]), (201, &json!("active"), &json!("ada")), "{made}");
+    let listed = world.json("/api/silences").await;
+    assert_eq!(listed["silences"], json!([made]));
+    assert_eq!((&listed["may_change"], &listed["maintenance"]), (&json!(true), &json!([])));
+
+    for (change, words) in [
+        (json!({"matchers": []}), "every alert"),
+        (json!({"matchers": ["device"]}), "no condition"),
+        (json!({"comment": ""}), "who makes it and why"),
+        (json!({"duration_s": null}), "say when it ends"),
+        (json!({"ends_at": "2020-01-01T00:00:00Z", "duration_s": null}), "ends before it starts"),
+        (json!({"matcher": []}), "unknown field"),
+    ] {
+        let mut wrong = wish.clone();
+        wrong.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        let (status, answer) = send(wrong).await;
+        assert!(status == 400 && answer["error"].as_str().unwrap().contains(words), "{answer}");
+    }
+    // A page of somebody else's, by each of the ways that browsers leave open; and what is too long.
+    let plain =
+        world.client.post(&url).header("content-type", "text/plain").body(wish.to_string()).send().await.unwrap();
+    assert_eq!(plain.status(), 415);
+    let foreign = world.client.post(&url).header("origin", "http://evil.example").json(&wish).send().await.unwrap();
+    assert_eq!(foreign.status(), 403);
+    let proxied = world.client.post(&url).header("x-forwarded-for", "10.0.0.7").json(&wish).send().await.unwrap();
+    assert_eq!(proxied.status(), 403);
+    let long = json!({"matchers": ["device=x"], "duration_s": 60, "author": "ada", "comment": "x".repeat(100_000)});
+    assert_eq!(world.client.post(&url).json(&long).send().await.unwrap().status(), 413);
+    assert_eq!(world.client.put(&url).json(&wish).send().await.unwrap().status(), 405);
+
+    let end = async |id: &str| {
+        let request = world.client.delete(format!("{url}/{id}")).header("content-type", "application/json");
+        request.send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(end("nope").await, 404);
+    let id = made["id"].as_str().unwrap();
+    assert_eq!((end(id).await, end(id).await), (200, 400));
+    assert_eq!(world.json("/api/silences").await["silences"][0]["state"], "expired");
 }

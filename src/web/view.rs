@@ -7,11 +7,14 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::aggregate::Basis;
+use crate::aggregate::algebra::Clock;
 use crate::alert::{Alert, AlertView};
 use crate::fabric::{
     AdminStatus, Counter, DeviceHealth, DeviceState, Direction, EndState, FindingKey, GroupKind, GroupState,
-    InterfaceState, Labels, LinkHealth, LinkId, LinkState, OperStatus, Rate, Rates, Snapshot, SpeedSource, Subject,
-    Timestamp, Unknown, UnreachableReason,
+    InterfaceId, InterfaceState, Labels, Limits, LinkHealth, LinkId, LinkLoss, LinkState, LossEstimate, OperStatus,
+    Percentiles, Quantity, Rate, Rates, SensorState, Snapshot, SpeedSource, Spread, Subject, Timestamp, Unknown,
+    UnreachableReason, UtilizationSpread,
 };
 
 /// One element of `/api/devices`.
@@ -72,7 +75,9 @@ pub(super) struct InterfaceView<'a> {
     polled_at: Option<String>,
     counters: BTreeMap<&'static str, u64>,
     rates: BTreeMap<&'static str, Rate>,
+    rates_basis: Option<BasisView>,
     utilization: InOut,
+    utilization_spread: Option<SpreadInOut>,
     unknown: BTreeMap<&'static str, &'static str>,
 }
 
@@ -84,8 +89,76 @@ struct InOut {
     sent: Rate,
 }
 
-impl<'a> From<&'a InterfaceState> for InterfaceView<'a> {
-    fn from(interface: &'a InterfaceState) -> Self {
+/// How utilisation was spread, looked up by interface.
+pub(super) type SpreadOf = dyn Fn(&InterfaceId) -> Option<UtilizationSpread> + Send + Sync;
+
+/// Over which span rates were taken, on whose clock, and how far that span may be off.
+#[derive(Serialize)]
+struct BasisView {
+    span_s: f64,
+    uncertainty_s: f64,
+    unseen_cache_s: f64,
+    clock: &'static str,
+}
+
+impl From<Basis> for BasisView {
+    fn from(Basis { span, uncertainty, unseen, clock }: Basis) -> Self {
+        let clock = match clock {
+            Clock::Device => "device",
+            Clock::Ours => "ours",
+        };
+        let [span_s, uncertainty_s, unseen_cache_s] = [span, uncertainty, unseen].map(|span| span.as_secs_f64());
+        Self { span_s, uncertainty_s, unseen_cache_s, clock }
+    }
+}
+
+#[derive(Serialize)]
+struct SpreadInOut {
+    #[serde(rename = "in")]
+    received: WindowsView,
+    #[serde(rename = "out")]
+    sent: WindowsView,
+}
+
+#[derive(Serialize)]
+struct WindowsView {
+    #[serde(rename = "1m")]
+    minute: Option<PercentilesView>,
+    #[serde(rename = "1h")]
+    hour: Option<PercentilesView>,
+    #[serde(rename = "24h")]
+    day: Option<PercentilesView>,
+}
+
+#[derive(Serialize)]
+struct PercentilesView {
+    mean: f64,
+    p50: f64,
+    p95: f64,
+    p99: f64,
+    max: f64,
+    covered_s: u64,
+}
+
+impl From<Percentiles> for PercentilesView {
+    fn from(of: Percentiles) -> Self {
+        // No more digits than it is known to.
+        let round = |value: f64| (value * 1e4).round() / 1e4;
+        let Percentiles { covered, mean, p50, p95, p99, max } = of;
+        let [mean, p50, p95, p99, max] = [mean, p50, p95, p99, max].map(round);
+        Self { mean, p50, p95, p99, max, covered_s: covered.as_secs() }
+    }
+}
+
+impl From<Spread> for WindowsView {
+    fn from(of: Spread) -> Self {
+        let Spread { minute, hour, day } = of;
+        Self { minute: minute.map(Into::into), hour: hour.map(Into::into), day: day.map(Into::into) }
+    }
+}
+
+impl<'a> InterfaceView<'a> {
+    pub(super) fn new(interface: &'a InterfaceState, spread: Option<UtilizationSpread>, basis: Option<Basis>) -> Self {
         let summed = SUMS.map(|(name, sum)| (name, sum(&interface.rates)));
         let utilizations =
             [("utilization_in", interface.utilization_in), ("utilization_out", interface.utilization_out)];
@@ -125,7 +198,10 @@ impl<'a> From<&'a InterfaceState> for InterfaceView<'a> {
             polled_at: time(interface.polled_at),
             counters: interface.counters.iter().map(|(counter, value)| (counter.as_str(), value)).collect(),
             rates: counted.into_iter().chain(summed).filter(|(_, rate)| *rate != MISSING).collect(),
+            rates_basis: basis.map(Into::into),
             utilization: InOut { received: interface.utilization_in, sent: interface.utilization_out },
+            utilization_spread: spread
+                .map(|spread| SpreadInOut { received: spread.received.into(), sent: spread.sent.into() }),
             unknown,
         }
     }
@@ -173,8 +249,55 @@ pub(super) struct LinkView<'a> {
     since: String,
     heard_at: Option<String>,
     groups: &'a [Arc<str>],
+    /// Spanning tree blocks it: it carries nothing, and stands by.
+    stands_by: bool,
     utilization: BothWays,
+    /// Of the last hour.
+    utilization_1h: HourBothWays,
     drops_pps: BothWays,
+    /// Frames that vanish although both ends count everything as fine.
+    loss_ratio: LossWays,
+}
+
+/// Each way an estimate, or null and the reason under `why`.
+#[derive(Serialize)]
+struct LossWays {
+    a_to_b: Option<LossView>,
+    b_to_a: Option<LossView>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    why: BTreeMap<&'static str, &'static str>,
+}
+
+#[derive(Serialize)]
+struct LossView {
+    ratio: f64,
+    low: f64,
+    high: f64,
+    lost: f64,
+    sent: f64,
+    since: String,
+    until: String,
+}
+
+impl From<&LossEstimate> for LossView {
+    fn from(loss: &LossEstimate) -> Self {
+        let LossEstimate { ratio, low, high, lost, sent, since, until } = *loss;
+        let [lost, sent] = [lost, sent].map(f64::round);
+        Self { ratio, low, high, lost, sent, since: since.to_string(), until: until.to_string() }
+    }
+}
+
+impl LossWays {
+    fn of(link: &LinkState, losses: &[LinkLoss]) -> Self {
+        let known = losses.binary_search_by(|loss| loss.link.cmp(&link.id)).ok().map(|at| &losses[at]);
+        let reason =
+            if link.a.end.watched && link.b.end.watched { "not compared yet" } else { "the other end is not polled" };
+        let ways = [("a_to_b", known.map(|loss| loss.a_to_b)), ("b_to_a", known.map(|loss| loss.b_to_a))]
+            .map(|(name, way)| (name, way.unwrap_or(Err(reason))));
+        let why = ways.iter().filter_map(|(name, way)| Some((*name, way.err()?))).collect();
+        let [a_to_b, b_to_a] = ways.map(|(_, way)| way.ok().as_ref().map(LossView::from));
+        Self { a_to_b, b_to_a, why }
+    }
 }
 
 #[derive(Serialize)]
@@ -198,8 +321,26 @@ struct BothWays {
     b_to_a: Rate,
 }
 
-impl<'a> From<&'a LinkState> for LinkView<'a> {
-    fn from(link: &'a LinkState) -> Self {
+#[derive(Serialize)]
+struct HourBothWays {
+    a_to_b: Option<PercentilesView>,
+    b_to_a: Option<PercentilesView>,
+}
+
+/// How busy a direction of a link was in the last hour, by what the sender sent; by what the receiver got where nobody
+/// watches the sender.
+fn last_hour(from: &EndState, to: &EndState, spread: &SpreadOf) -> Option<PercentilesView> {
+    let slower = [from.speed_bps, to.speed_bps].into_iter().flatten().min()?;
+    let against = |own: Option<u64>, of: Percentiles| own.map(|own| of.scaled(own as f64 / slower as f64).into());
+    if from.end.watched {
+        against(from.speed_bps, spread(&from.end.interface)?.sent.hour?)
+    } else {
+        against(to.speed_bps, spread(&to.end.interface)?.received.hour?)
+    }
+}
+
+impl<'a> LinkView<'a> {
+    pub(super) fn new(link: &'a LinkState, losses: &[LinkLoss], spread: &SpreadOf) -> Self {
         Self {
             id: &link.id,
             a: (&link.a).into(),
@@ -208,8 +349,14 @@ impl<'a> From<&'a LinkState> for LinkView<'a> {
             since: link.since.to_string(),
             heard_at: time(link.heard_at),
             groups: &link.groups,
+            stands_by: link.stands_by,
             utilization: BothWays { a_to_b: link.a.utilization_out, b_to_a: link.b.utilization_out },
+            utilization_1h: HourBothWays {
+                a_to_b: last_hour(&link.a, &link.b, spread),
+                b_to_a: last_hour(&link.b, &link.a, spread),
+            },
             drops_pps: BothWays { a_to_b: drops(&link.a, &link.b), b_to_a: drops(&link.b, &link.a) },
+            loss_ratio: LossWays::of(link, losses),
         }
     }
 }
@@ -300,6 +447,8 @@ pub(super) struct GroupView<'a> {
     planned: &'a [LinkId],
     working: &'a [LinkId],
     unknown: &'a [LinkId],
+    /// Why members do not work, where more is known than that they are down.
+    reasons: BTreeMap<&'a str, &'a str>,
 }
 
 impl<'a> From<&'a GroupState> for GroupView<'a> {
@@ -312,22 +461,37 @@ impl<'a> From<&'a GroupState> for GroupView<'a> {
             planned: &group.planned,
             working: &group.working,
             unknown: &group.unknown,
+            reasons: group.reasons.iter().map(|(id, reason)| (id.as_str(), &**reason)).collect(),
         }
     }
 }
 
-/// `/api/audit`: what is not as it should be.
+/// One element of `/api/optics`.
 #[derive(Serialize)]
-pub(super) struct AuditView<'a> {
-    groups: Vec<GroupView<'a>>,
-    findings: usize,
+pub(super) struct SensorView<'a> {
+    device: &'a str,
+    interface: &'a str,
+    sensor: &'a str,
+    quantity: Quantity,
+    unit: &'static str,
+    value: Option<f64>,
+    limits: Limits,
+    read_at: String,
 }
 
-impl<'a> From<&'a Snapshot> for AuditView<'a> {
-    fn from(snapshot: &'a Snapshot) -> Self {
-        let groups: Vec<GroupView> =
-            snapshot.groups.iter().map(GroupView::from).filter(|group| group.state != GroupHealth::Ok).collect();
-        Self { findings: groups.len(), groups }
+impl<'a> From<&'a SensorState> for SensorView<'a> {
+    fn from(state: &'a SensorState) -> Self {
+        let SensorState { interface, sensor, read_at } = state;
+        Self {
+            device: interface.device.as_str(),
+            interface: &interface.if_name,
+            sensor: &sensor.name,
+            quantity: sensor.quantity,
+            unit: sensor.quantity.unit(),
+            value: sensor.value,
+            limits: sensor.limits,
+            read_at: read_at.to_string(),
+        }
     }
 }
 
@@ -378,6 +542,7 @@ mod tests {
             planned: (0..planned).map(link).collect(),
             working: (0..working).map(link).collect(),
             unknown: (working..working + unknown).map(link).collect(),
+            reasons: vec![],
         }
     }
 

@@ -73,11 +73,27 @@ async fn loses_nothing_and_repeats_nothing() {
     );
 }
 
-/// Start a child, let it live for a while after its first word, kill it; what it said last was accepted.
+/// The same for another child, beside the tasks.
+pub async fn live_and_die_as(
+    test: &'static str,
+    variable: &'static str,
+    data: &Path,
+    url: &str,
+    life: Duration,
+) -> u64 {
+    let (data, url) = (data.to_owned(), url.to_owned());
+    tokio::task::spawn_blocking(move || child_of(test, variable, &data, &url, life)).await.unwrap()
+}
+
 fn live_and_die(data: &Path, url: &str, life: Duration) -> u64 {
+    child_of("kill::child", CHILD, data, url, life)
+}
+
+/// Start a child, let it live for a while after its first word, kill it; what it said last was accepted.
+fn child_of(test: &str, variable: &str, data: &Path, url: &str, life: Duration) -> u64 {
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["kill::child", "--exact", "--ignored", "--nocapture", "--test-threads=1"])
-        .env(CHILD, data)
+        .args([test, "--exact", "--ignored", "--nocapture", "--test-threads=1"])
+        .env(variable, data)
         .env("SELVEDGE_KILL_URL", url)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -6,7 +6,9 @@ mod disk;
 mod kill;
 mod kinds;
 mod outages;
+mod pace;
 mod receiver;
+mod storm;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -46,10 +48,13 @@ fn start(data: &Path, receivers: Vec<ReceiverSettings>, routes: Vec<Route>) -> (
     (book, Deliverer::start(store, receivers, routes, surroundings()).unwrap())
 }
 
+fn key_of(device: &str) -> FindingKey {
+    FindingKey { kind: FindingKind::DeviceUnreachable, subject: Subject::Device(device.into()), direction: None }
+}
+
 /// A device fails (`Some`, this badly) or is well again.
 fn word(book: &mut Book, device: &str, severity: Option<Severity>) -> Vec<Transition> {
-    let key =
-        FindingKey { kind: FindingKind::DeviceUnreachable, subject: Subject::Device(device.into()), direction: None };
+    let key = key_of(device);
     let verdict = match severity {
         None => Verdict::Absent,
         Some(severity) => Verdict::Present(Box::new(Finding {
@@ -71,10 +76,14 @@ fn word(book: &mut Book, device: &str, severity: Option<Severity>) -> Vec<Transi
 }
 
 /// Wait for something, and say what it was when it does not come.
-async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+async fn eventually(what: &str, holds: impl FnMut() -> bool) {
+    eventually_within(Duration::from_secs(20), what, holds).await;
+}
+
+async fn eventually_within(within: Duration, what: &str, mut holds: impl FnMut() -> bool) {
     let began = Instant::now();
     while !holds() {
-        assert!(began.elapsed() < Duration::from_secs(20), "never: {what}");
+        assert!(began.elapsed() < within, "never: {what}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

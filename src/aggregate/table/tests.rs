@@ -125,7 +125,7 @@ fn a_fresh_device_has_rates_with_the_second_poll() {
     assert_eq!(bench.octets_in("eth1"), Rate::Known(1_000.0));
     let basis = bench.reader.basis(&InterfaceId::new("leaf1", "eth0")).unwrap();
     assert_eq!((basis.span, basis.clock), (Duration::from_secs(10), Clock::Device));
-    assert_eq!(basis.uncertainty, Duration::from_millis(10));
+    assert_eq!(basis.uncertainty, Duration::from_micros(12_288), "10 ms, rounded up to what is kept");
     bench.poll(40.0, vec![octets("lo", 7), octets("eth0", 31_000), octets("eth1", 20_005)]);
     assert_eq!(bench.octets_in("eth0"), Rate::Known(2_000.0), "the rows behind it may be newer: one poll's patience");
     bench.poll(50.0, vec![octets("lo", 7), octets("eth0", 31_000), octets("eth1", 30_005)]);
@@ -417,6 +417,31 @@ fn an_inventory_that_changes_keeps_what_stays() {
 }
 
 #[test]
+fn the_spread_follows_its_interface_and_leaves_out_what_is_not_known() {
+    let mut bench = Bench::new(&["eth0", "eth1"]);
+    let busy = |poll: u64| vec![octets("eth0", poll * GIGABIT / 16 * 10), octets("eth1", 7)];
+    for poll in 0..6 {
+        bench.poll(poll as f64 * 10.0, busy(poll));
+    }
+    let spread = |bench: &Bench, name: &str, now| bench.reader.spread(&InterfaceId::new("leaf1", name), at(now));
+    assert_eq!(spread(&bench, "eth1", 50.0), None, "it never carried anything");
+    let hour = spread(&bench, "eth0", 50.0).unwrap().received.hour.unwrap();
+    assert_eq!(hour.covered, Duration::from_secs(40), "what might be taken back is not kept");
+    assert!((hour.p50 - 0.5).abs() < 0.016 && (hour.max - 0.5).abs() < 1e-4, "{hour:?}");
+    assert_eq!(spread(&bench, "eth0", 50.0).unwrap().sent.hour, None, "it does not count what it sends");
+
+    bench.enlist(&["aux0", "eth0"]);
+    assert_eq!(spread(&bench, "eth0", 50.0).unwrap().received.hour, Some(hour));
+    assert_eq!(spread(&bench, "aux0", 50.0), None);
+    // A reset: nothing is known of the time before it.
+    bench.poll(60.0, vec![octets("eth0", 5)]);
+    assert_eq!(spread(&bench, "eth0", 60.0).unwrap().received.hour, Some(hour));
+    bench.poll(70.0, vec![octets("eth0", 5 + GIGABIT / 16 * 10)]);
+    let hour = spread(&bench, "eth0", 70.0).unwrap().received.hour.unwrap();
+    assert_eq!(hour.covered, Duration::from_secs(50));
+}
+
+#[test]
 fn devices_join_leave_and_never_mix() {
     let mut bench = Bench::new(&["eth0"]);
     bench.poll(0.0, vec![octets("eth0", 0)]);
@@ -510,4 +535,42 @@ fn readers_see_whole_interfaces_while_they_are_written() {
     }
     bench.apply(1e6, None, Reading::Retired);
     assert!(watch.join().unwrap() > 0);
+}
+
+#[test]
+fn an_aggregate_is_as_fast_as_its_live_ports_together() {
+    use crate::fabric::{AggregationMember, LacpState};
+    let mut bench = Bench::new(&["eth0", "eth1", "Po1"]);
+    let mut infos: Vec<_> = ["eth0", "eth1"].iter().zip(1..).map(|(name, index)| port(name, index)).collect();
+    // Configured for more than its ports have.
+    let aggregate =
+        InterfaceInfo { if_type: 161, speed_bps: Some(40 * GIGABIT), ..InterfaceInfo::clone(&port("Po1", 3)) };
+    infos.push(Arc::new(aggregate));
+    bench.apply(0.0, None, Reading::Inventory(infos.clone()));
+    let polled = |status| {
+        vec![with_status("eth0", OperStatus::Up), with_status("eth1", status), with_status("Po1", OperStatus::Up)]
+    };
+    bench.poll(1.0, polled(OperStatus::Up));
+    let speed = |bench: &Bench| (bench.state("Po1").speed_bps, bench.state("Po1").speed_source);
+    assert_eq!(speed(&bench), (Some(40 * GIGABIT), Some(SpeedSource::Stated)), "as long as nobody tells its ports");
+    let member = |name: &str, attached| AggregationMember {
+        if_name: name.into(),
+        aggregator: "Po1".into(),
+        attached: Some(attached),
+        actor: Some(LacpState::from_bits(if attached { 0xbc } else { 0x82 })),
+        partner: None,
+    };
+    let members = |second| Reading::Aggregations(vec![member("eth0", true), member("eth1", second)]);
+    bench.apply(2.0, None, members(true));
+    assert_eq!(speed(&bench), (Some(2 * GIGABIT), Some(SpeedSource::Members)));
+    bench.poll(3.0, polled(OperStatus::Down));
+    assert_eq!(speed(&bench).0, Some(GIGABIT), "a port that is down carries nothing");
+    bench.poll(4.0, polled(OperStatus::Up));
+    bench.apply(5.0, None, members(false));
+    assert_eq!(speed(&bench).0, Some(GIGABIT), "nor does one that is not attached");
+    bench.apply(6.0, None, Reading::Inventory(infos));
+    assert_eq!(speed(&bench).0, Some(GIGABIT));
+    let rule = SpeedOverride { device: "*".into(), interface: "Po1".into(), speed_bps: 5 };
+    bench.table.reconfigure(Settings { speed_overrides: vec![rule], ..Settings::default() });
+    assert_eq!(speed(&bench), (Some(5), Some(SpeedSource::Declared)), "the operator knows better");
 }

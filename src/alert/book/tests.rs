@@ -351,6 +351,12 @@ fn is_shown_as_scripts_expect() {
             "fired_at": null,
             "resolved_at": null,
             "unknown": "stale",
+            "told": false,
+            "quiet": null,
+            "explained_by": [],
+            "explains": {"count": 0, "alerts": []},
+            "silenced_by": [],
+            "maintenance": [],
         })
     );
 }

@@ -30,6 +30,7 @@ use super::facts::{self, AskError, Facts};
 use super::look;
 use super::names::{NameChange, Names};
 use super::schedule::{Ticks, Wish, retry_after};
+use super::slow::Slow;
 use super::stats::Stats;
 use super::walks::Walk;
 use super::wire::Wire;
@@ -97,6 +98,8 @@ enum Wanted {
     LocalAddresses,
     Remotes,
     RemoteAddresses,
+    /// Of [`Slow`], whichever is due; not in a queue.
+    Slow,
 }
 
 const ALL: [Wanted; 6] = [
@@ -150,12 +153,14 @@ pub(super) struct Device {
     walk: Option<(Wanted, Walk)>,
     queue: VecDeque<Wanted>,
     remotes: BTreeMap<RemoteIndex, RemoteRow>,
+    slow: Slow,
 }
 
 impl Device {
     /// Nothing is sent before it runs. `nth` spreads the polls of devices over the interval.
     pub(super) fn new(shared: Arc<Shared>, door: Arc<Door>, nth: u64, target: Target, access: Access) -> Self {
         let id = shared.names().provisional(&target.address);
+        let slow = Slow::new(target.interval);
         Self {
             shared,
             door,
@@ -193,6 +198,7 @@ impl Device {
             walk: None,
             queue: VecDeque::new(),
             remotes: BTreeMap::new(),
+            slow,
         }
     }
 
@@ -235,10 +241,11 @@ impl Device {
         if poll_at.is_some_and(|at| at <= now) {
             return Next::Poll;
         }
-        if self.walk.is_some() || !self.queue.is_empty() || self.inventory_at <= now || self.neighbors_at <= now {
+        let walk_at = self.inventory_at.min(self.neighbors_at).min(self.slow.due());
+        if self.walk.is_some() || !self.queue.is_empty() || walk_at <= now {
             return Next::Walk;
         }
-        Next::Wait(poll_at.into_iter().fold(self.inventory_at.min(self.neighbors_at), Timestamp::min))
+        Next::Wait(poll_at.into_iter().fold(walk_at, Timestamp::min))
     }
 
     fn serve_door(&mut self) {
@@ -250,11 +257,13 @@ impl Device {
         if knocks.states {
             self.look.want(now);
             self.confirm_until = now + CACHES_PASS;
+            self.slow.hurry(now);
             // It gives a sign of life: ask it before its turn.
             self.retry_at = self.retry_at.min((self.failed_at + LOOKS_APART).max(now));
         }
         if knocks.all {
             self.inventory_at = now;
+            self.slow.anew(now);
         }
         if knocks.all || knocks.neighbors {
             self.neighbors_at = now;
@@ -272,6 +281,7 @@ impl Device {
             self.connect(address);
             self.retry_at = now;
         }
+        self.slow.set_interval(self.target.interval);
         if before.interval != self.target.interval && self.ticks.is_some() {
             self.ticks = Some(Ticks::new(self.shared.origin, self.nth, self.target.interval, now));
         }
@@ -392,6 +402,7 @@ impl Device {
         self.retry_at = now + retry_after(self.failures);
         self.door.set_status(Status::Failed);
         self.walk = None;
+        self.slow.interrupted();
         self.queue.clear();
         self.shown_undecided |= self.facts.is_none();
         if self.failures.is_multiple_of(RESOLVE_AGAIN) {

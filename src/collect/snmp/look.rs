@@ -7,16 +7,19 @@ use std::time::Duration;
 
 use super::client::Client;
 use super::facts::{self, AskError, Facts};
+use super::slow::Slow;
 use super::stats::Stats;
 use super::vendor;
 use super::walks::{Step, Table, Walk};
 use crate::collect::clock;
-use crate::fabric::{InterfaceInfo, InterfacePoll, Neighbor, Timestamp, Uptime};
+use crate::fabric::{
+    AggregationMember, BridgePort, InterfaceInfo, InterfacePoll, Neighbor, Reading, Sensor, Timestamp, Uptime,
+};
 use crate::mib::interfaces::{self, InterfaceRows};
 use crate::mib::lldp::{self, LocalPorts};
 use crate::mib::plan::{Explained, PollPlan};
 use crate::mib::profile::{Profiles, Reader as Vendor};
-use crate::mib::{Column, system, value};
+use crate::mib::{Column, cdp, system, value};
 use crate::snmp::table::WalkEnd;
 use crate::snmp::{Access, Limits, Pace, Patience, Progress, Request, RequestError, Session, TablePlan, TableWalk};
 
@@ -28,8 +31,14 @@ pub struct Survey {
     pub inventory: Vec<Arc<InterfaceInfo>>,
     /// What the inventory was made of, by ifIndex.
     pub rows: InterfaceRows,
-    /// Its neighbours.
-    pub neighbors: Vec<Neighbor>,
+    /// Its neighbours, with the protocol by which they are heard.
+    pub neighbors: Vec<(&'static str, Neighbor)>,
+    /// Its ports in aggregates.
+    pub aggregations: Vec<AggregationMember>,
+    /// Its ports in spanning tree.
+    pub spanning_tree: Vec<BridgePort>,
+    /// The sensors of its optics.
+    pub sensors: Vec<Sensor>,
     /// What could not be read of it, in words; empty where nothing is missing.
     pub missing: Vec<String>,
     plan: PollPlan,
@@ -91,8 +100,41 @@ impl Survey {
                 reader.missing.push(format!("{unusable} rows of neighbours name no port or interface that is known"));
             }
         }
+        let mut slow = Slow::default();
+        slow.heard(neighbors);
+        let (mut aggregations, mut spanning_tree, mut sensors) = (Vec::new(), Vec::new(), Vec::new());
+        // Whatever is due at one moment is everything, once.
+        let now = clock::now();
+        while let Some(table) = if slow.due() <= now { slow.next(now) } else { None } {
+            match reader.read("other tables", table).await {
+                Ok(Some(table)) => match slow.learned(now, table, true, &inventory) {
+                    Some(Reading::Aggregations(members)) => aggregations = members,
+                    Some(Reading::SpanningTree(ports)) => spanning_tree = ports,
+                    Some(Reading::Sensors(read)) => sensors = read,
+                    _ => {}
+                },
+                Ok(None) => slow.failed(now),
+                Err(_) => {
+                    reader.missing.push("aggregates, spanning tree, optics: the device stopped to answer".into());
+                    break;
+                }
+            }
+        }
+        let neighbors = slow.heard_by();
         let (pace, missing) = (reader.pace, reader.missing);
-        Ok(Self { facts, inventory, rows, neighbors, missing, plan, vendor, pace })
+        Ok(Self {
+            facts,
+            inventory,
+            rows,
+            neighbors,
+            aggregations,
+            spanning_tree,
+            sensors,
+            missing,
+            plan,
+            vendor,
+            pace,
+        })
     }
 
     /// Read the counters of all its interfaces once.
@@ -244,7 +286,39 @@ impl Hearing {
                 if let Some(Table::RemoteAddresses(addresses)) = addresses { addresses } else { Vec::new() };
             devices = lldp::devices_heard(&remotes, &addresses);
         }
+        for heard in [Self::by_lldp_v2(&mut reader).await, Self::by_cdp(&mut reader).await] {
+            // Who stopped to answer in between has told what it has told.
+            for device in heard.unwrap_or_default() {
+                // A device that speaks several protocols has a chassis id in each.
+                let known = devices.iter().any(|known| {
+                    (!known.sys_name.is_empty() && known.sys_name == device.sys_name)
+                        || known.addresses.iter().any(|address| device.addresses.contains(address))
+                });
+                if !known {
+                    devices.push(device);
+                }
+            }
+        }
         Ok(Self { facts, devices, missing: reader.missing })
+    }
+
+    async fn by_lldp_v2(reader: &mut Reader<'_, '_>) -> Result<Vec<lldp::HeardDevice>, RequestError> {
+        let table = reader.read("neighbours (LLDP-V2)", Table::RemotesV2(BTreeMap::new())).await?;
+        let Some(Table::RemotesV2(remotes)) =
+            table.filter(|table| !matches!(table, Table::RemotesV2(rows) if rows.is_empty()))
+        else {
+            return Ok(Vec::new());
+        };
+        let table = reader.read("neighbours' addresses", Table::RemoteAddressesV2(Vec::new())).await?;
+        let addresses = if let Some(Table::RemoteAddressesV2(addresses)) = table { addresses } else { Vec::new() };
+        Ok(lldp::devices_heard(&remotes, &addresses))
+    }
+
+    async fn by_cdp(reader: &mut Reader<'_, '_>) -> Result<Vec<lldp::HeardDevice>, RequestError> {
+        match reader.read("neighbours (CDP)", Table::Cdp(cdp::CacheRows::new())).await? {
+            Some(Table::Cdp(rows)) => Ok(cdp::devices_heard(&rows)),
+            _ => Ok(Vec::new()),
+        }
     }
 }
 

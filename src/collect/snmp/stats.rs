@@ -75,6 +75,10 @@ counters! {
     neighbor_tables,
     /// Rows of neighbour tables without an id, or on a port whose interface cannot be told.
     neighbors_unusable,
+    /// Slow tables read: aggregates, spanning tree, optics, neighbours by other protocols.
+    slow_tables,
+    /// Rows of slow tables that name no interface that is known.
+    slow_rows_unusable,
     /// Wishes to look at a device at once.
     pokes,
     /// Such wishes that one look served together with others.

@@ -17,7 +17,10 @@ use serde::Serialize;
 
 use crate::collect::snmp::look::{Polled, PolledRow, Survey};
 use crate::command::Format;
-use crate::fabric::{AdminStatus, Counter, CounterWidth, Direction, DropClass, OperStatus, Rate, Unknown};
+use crate::fabric::{
+    AdminStatus, Counter, CounterWidth, Direction, DropClass, LacpState, Limits, OperStatus, Quantity, Rate, Sensor,
+    Unknown,
+};
 use crate::mib::interfaces::InterfaceRow;
 use crate::mib::lldp;
 use crate::mib::value::Unusable;
@@ -28,6 +31,12 @@ pub(super) struct Report {
     device: Device,
     interfaces: Vec<Interface>,
     neighbors: Vec<Heard>,
+    /// Ports in aggregates (IEEE 802.1AX).
+    aggregation: Vec<Aggregated>,
+    /// What spanning tree lets ports do, by interface.
+    spanning_tree: BTreeMap<String, &'static str>,
+    /// What optics say of themselves.
+    optics: Vec<Optic>,
     /// What could not be read, in words.
     missing: Vec<String>,
     /// What is read beside the standard tables, and why: where --explain asked for it.
@@ -88,6 +97,29 @@ struct Heard {
     local: String,
     device: String,
     port: String,
+    protocol: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+struct Aggregated {
+    aggregate: String,
+    port: String,
+    attached: Option<bool>,
+    /// By the device's own state; null where it does not say.
+    distributing: Option<bool>,
+    /// By its partner's.
+    partner_distributing: Option<bool>,
+    partner_lost: Option<bool>,
+}
+
+#[derive(Debug, Serialize)]
+struct Optic {
+    port: String,
+    sensor: String,
+    quantity: Quantity,
+    unit: &'static str,
+    value: Option<f64>,
+    limits: Limits,
 }
 
 impl Report {
@@ -164,12 +196,38 @@ impl Report {
         let neighbors = survey
             .neighbors
             .iter()
-            .map(|neighbor| Heard {
+            .map(|(protocol, neighbor)| Heard {
                 local: neighbor.local.to_string(),
                 device: lldp::device_text(neighbor),
                 port: lldp::port_text(neighbor),
+                protocol,
             })
             .collect();
+        let distributes = |state: Option<LacpState>| state.map(|state| state.has(LacpState::DISTRIBUTING));
+        let mut aggregation: Vec<Aggregated> = survey
+            .aggregations
+            .iter()
+            .map(|member| Aggregated {
+                aggregate: member.aggregator.to_string(),
+                port: member.if_name.to_string(),
+                attached: member.attached,
+                distributing: distributes(member.actor),
+                partner_distributing: distributes(member.partner),
+                partner_lost: member.actor.map(LacpState::has_lost_partner),
+            })
+            .collect();
+        aggregation.sort_by(|one, other| one.aggregate.cmp(&other.aggregate));
+        let spanning_tree =
+            survey.spanning_tree.iter().map(|port| (port.if_name.to_string(), port.state.as_str())).collect();
+        let optic = |sensor: &Sensor| Optic {
+            port: sensor.if_name.to_string(),
+            sensor: sensor.name.to_string(),
+            quantity: sensor.quantity,
+            unit: sensor.quantity.unit(),
+            value: sensor.value,
+            limits: sensor.limits,
+        };
+        let optics = survey.sensors.iter().map(optic).collect();
         let mut missing = survey.missing.clone();
         if cached {
             missing.push("rates: the device answered from its cache; let more seconds pass (--interval)".into());
@@ -188,6 +246,9 @@ impl Report {
             },
             interfaces,
             neighbors,
+            aggregation,
+            spanning_tree,
+            optics,
             missing,
             profile: None,
             explain: None,
@@ -220,15 +281,17 @@ impl Report {
         let mut text = format!("{bold}{name}{bold:#} at {}, {up}\n{descr}\n\n", self.device.address);
         text += &self.interfaces(rates);
         if self.neighbors.is_empty() {
-            text += "\nNo neighbours by LLDP.\n";
+            text += "\nNo neighbours by LLDP or CDP.\n";
         } else {
-            let mut table = plain(&["port", "neighbour", "its port"]);
+            let mut table = plain(&["port", "neighbour", "its port", "by"]);
             for heard in &self.neighbors {
-                table.add_row([&heard.local, &heard.device, &heard.port]);
+                table.add_row([heard.local.as_str(), &heard.device, &heard.port, heard.protocol]);
             }
             text += "\n";
             text += &styled(&table, self.neighbors.iter().map(|_| Style::new()));
         }
+        text += &self.bundles();
+        text += &self.light();
         let unreadable = if self.explain.is_none() { self.unreadable() } else { Vec::new() };
         for missing in self.missing.iter().cloned().chain(unreadable) {
             let warning = AnsiColor::Yellow.on_default();
@@ -288,6 +351,74 @@ impl Report {
             _ => AnsiColor::Yellow.on_default(),
         };
         styled(&table, self.interfaces.iter().map(style))
+    }
+
+    /// Aggregates, and the ports that spanning tree blocks.
+    fn bundles(&self) -> String {
+        let mut text = String::new();
+        if !self.aggregation.is_empty() {
+            let mut table = plain(&["aggregate", "port", "attached", "distributing", "partner"]);
+            let word = |says: Option<bool>, yes: &'static str, no: &'static str| match says {
+                Some(true) => yes,
+                Some(false) => no,
+                None => "?",
+            };
+            for member in &self.aggregation {
+                let partner = match member.partner_lost {
+                    Some(true) => "lost",
+                    _ => word(member.partner_distributing, "distributing", "not distributing"),
+                };
+                table.add_row([
+                    member.aggregate.as_str(),
+                    &member.port,
+                    word(member.attached, "yes", "no"),
+                    word(member.distributing, "yes", "no"),
+                    partner,
+                ]);
+            }
+            let broken = |member: &Aggregated| member.attached == Some(false) || member.distributing == Some(false);
+            let style = |member: &Aggregated| if broken(member) { AnsiColor::Red.on_default() } else { Style::new() };
+            text += "\n";
+            text += &styled(&table, self.aggregation.iter().map(style));
+        }
+        let blocked: Vec<&str> = self
+            .spanning_tree
+            .iter()
+            .filter(|(_, state)| **state == "blocking")
+            .map(|(port, _)| port.as_str())
+            .collect();
+        if !blocked.is_empty() {
+            text += &format!("\nBlocked by spanning tree: {}\n", blocked.join(", "));
+        }
+        text
+    }
+
+    /// Optics that measure something.
+    fn light(&self) -> String {
+        let measured: Vec<&Optic> = self.optics.iter().filter(|optic| optic.value.is_some()).collect();
+        if measured.is_empty() {
+            return String::new();
+        }
+        let mut table = plain(&["port", "optic's", "value", "range", "sensor"]);
+        let outside = |optic: &Optic| {
+            let Some(value) = optic.value else { return false };
+            let Limits { low_critical, low_warning, high_warning, high_critical } = optic.limits;
+            low_warning.or(low_critical).is_some_and(|limit| value < limit)
+                || high_warning.or(high_critical).is_some_and(|limit| value > limit)
+        };
+        for optic in &measured {
+            let limit = |limit: Option<f64>| limit.map_or("?".into(), |limit| format!("{limit:.1}"));
+            let range = if optic.limits.is_empty() {
+                String::new()
+            } else {
+                let Limits { low_critical, low_warning, high_warning, high_critical } = optic.limits;
+                format!("{} to {}", limit(low_warning.or(low_critical)), limit(high_warning.or(high_critical)))
+            };
+            let value = optic.value.map_or(String::new(), |value| format!("{value:.2} {}", optic.unit));
+            table.add_row([optic.port.as_str(), optic.quantity.as_str(), &value, &range, &optic.sensor]);
+        }
+        let style = |optic: &&Optic| if outside(optic) { AnsiColor::Red.on_default() } else { Style::new() };
+        format!("\n{}", styled(&table, measured.iter().map(style)))
     }
 
     /// Which counters are missing, and on how many interfaces: once each, not once an interface.

@@ -67,6 +67,7 @@ pub struct Link {
     pub since: Option<Text>,
     pub groups: Vec<Text>,
     pub utilization: BothWays,
+    pub utilization_1h: HourBothWays,
     pub drops_pps: BothWays,
 }
 
@@ -100,6 +101,23 @@ impl BothWays {
             (one, other) => one.or(other),
         }
     }
+}
+
+/// The last hour of both directions; an instance of another version may not tell it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct HourBothWays {
+    pub a_to_b: Option<Hour>,
+    pub b_to_a: Option<Hour>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Hour {
+    pub p50: Option<f64>,
+    pub p95: Option<f64>,
+    pub p99: Option<f64>,
+    pub max: Option<f64>,
 }
 
 #[derive(Debug, Default, Deserialize)]

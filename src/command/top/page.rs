@@ -3,7 +3,7 @@
 use super::app::{App, Target};
 use super::fabric::{Alert, Device, End, Group, Link};
 use super::look::{self, Pieces, Tone};
-use super::text::{Text, bps, duration, left, speed, wrap};
+use super::text::{Text, bps, duration, left, percent, speed, wrap};
 
 /// Columns of the names of facts.
 const NAMES: usize = 11;
@@ -96,9 +96,10 @@ fn link(app: &App, at: usize) -> Vec<Line> {
 
     heading(&mut lines, "Load and loss");
     let bars = (usize::from(app.columns) / 5).clamp(4, 30);
-    for (from, to, ratio, lost) in [
-        (&link.a, &link.b, link.utilization.a_to_b, link.drops_pps.a_to_b),
-        (&link.b, &link.a, link.utilization.b_to_a, link.drops_pps.b_to_a),
+    let hour = &link.utilization_1h;
+    for (from, to, ratio, lost, hour) in [
+        (&link.a, &link.b, link.utilization.a_to_b, link.drops_pps.a_to_b, &hour.a_to_b),
+        (&link.b, &link.a, link.utilization.b_to_a, link.drops_pps.b_to_a, &hour.b_to_a),
     ] {
         let (dropped, loss) = look::drops(lost);
         let way = format!("{} → {}", from.device.as_str(), to.device.as_str());
@@ -109,6 +110,11 @@ fn link(app: &App, at: usize) -> Vec<Line> {
             (dropped, format!("lost {loss}")),
         ];
         lines.push(pieces.into());
+        if let Some(hour) = hour {
+            let words = [("p50", hour.p50), ("p95", hour.p95), ("p99", hour.p99), ("max", hour.max)]
+                .map(|(name, ratio)| format!("{name} {}", ratio.map_or("?".into(), percent)));
+            lines.push(vec![(Tone::Faint, format!("  last hour: {}", words.join("  ")))].into());
+        }
     }
 
     heading(&mut lines, "Ends");

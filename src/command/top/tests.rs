@@ -24,6 +24,7 @@ fn link(a: &str, b: &str, state: &str, ways: [Value; 2], drops: [Value; 2]) -> V
     json!({"id": format!("{a}:{b} - {b}:{a}"), "a": end(a, b, oper, json!(4.2e9), drops[0].clone()),
         "b": end(b, a, oper, json!(1.2e9), drops[1].clone()), "state": state, "since": "2026-11-24T08:00:00Z",
         "heard_at": null, "groups": [format!("{a} uplinks")], "utilization": {"a_to_b": ways[0], "b_to_a": ways[1]},
+        "utilization_1h": {"a_to_b": {"p50": 0.12, "p95": 0.4, "p99": 0.93, "max": 0.99}, "b_to_a": null},
         "drops_pps": {"a_to_b": drops[0], "b_to_a": drops[1]}})
 }
 

@@ -24,7 +24,12 @@ fn write(store: &mut Store, transition: &Transition) -> Result<(), WriteError> {
     let mut batch = Batch::default();
     let entry = Entry::new(transition, Step::Fired, transition.sequence, transition.at, Default::default());
     batch.put_entry("oncall", &entry);
-    batch.put_alert(&StoredAlert { alert: transition.alert.clone(), told: vec!["oncall".into()], notice: None });
+    batch.put_alert(&StoredAlert {
+        alert: transition.alert.clone(),
+        told: vec!["oncall".into()],
+        notice: None,
+        spoken_at: None,
+    });
     batch.put_sequence(transition.sequence);
     batch.needs_sync();
     store.commit(batch)

@@ -125,7 +125,7 @@ proptest! {
     ) {
         let interfaces = names.iter().map(|(device, name)| interface(device, name, &alias, &descr, octets)).collect();
         let snapshot = Snapshot { interfaces, ..Snapshot::default() };
-        let series = parse(&fabric(&snapshot, &[])).map_err(TestCaseError::fail)?;
+        let series = parse(&fabric(&snapshot, &[], &|_| None)).map_err(TestCaseError::fail)?;
         for (device, name) in &names {
             let mut key =
                 labels(&[("device", device), ("ifName", name), ("ifAlias", &alias), ("ifDescr", &descr), ("ifIndex", "7")]);
@@ -158,13 +158,22 @@ fn links_groups_and_alerts_are_there_and_the_unknown_is_not() {
     let link = |port: &str, health| {
         let (a, b) = (end("leaf1", port, Rate::Known(0.5)), end("spine1", port, Rate::default()));
         let id = LinkId::new(&a.end.interface, &b.end.interface);
-        LinkState { id, a, b, health, since: Timestamp::default(), heard_at: None, groups: Vec::new() }
+        LinkState {
+            id,
+            a,
+            b,
+            health,
+            since: Timestamp::default(),
+            heard_at: None,
+            groups: Vec::new(),
+            stands_by: false,
+        }
     };
     let snapshot = Snapshot {
         links: vec![link("1", LinkHealth::Up), link("2", LinkHealth::Down), link("3", LinkHealth::Unknown)],
         ..Snapshot::default()
     };
-    let series = parse(&fabric(&snapshot, &[])).unwrap();
+    let series = parse(&fabric(&snapshot, &[], &|_| None)).unwrap();
     let ups: Vec<f64> = series.iter().filter(|((name, _), _)| name == "selvedge_link_up").map(|(_, up)| *up).collect();
     assert_eq!(ups, [1.0, 0.0]);
     let ratio = series
@@ -179,7 +188,7 @@ fn links_groups_and_alerts_are_there_and_the_unknown_is_not() {
 fn big_counters_keep_all_their_digits() {
     let snapshot =
         Snapshot { interfaces: vec![interface("leaf1", "eth0", "", "", Some(u64::MAX))], ..Snapshot::default() };
-    assert!(fabric(&snapshot, &[]).contains("} 18446744073709551615\n"));
+    assert!(fabric(&snapshot, &[], &|_| None).contains("} 18446744073709551615\n"));
 }
 
 #[test]

@@ -47,9 +47,10 @@ impl Agent {
 fn caches(interval_s: f64) -> impl Strategy<Value = Cache> {
     prop_oneof![
         Just(Cache::Fresh),
-        // A cache that lives shorter than two polls may pass for a fresh device: see `refresh`.
         (2.0..(30.0 / interval_s).max(2.1), 0.0..30.0)
             .prop_map(move |(polls, phase_s)| Cache::Timer { period_s: (polls * interval_s).min(30.0), phase_s }),
+        // Shorter than two polls, down to one that no poll can see.
+        (0.05..2.0, 0.0..30.0).prop_map(move |(polls, phase_s)| Cache::Timer { period_s: polls * interval_s, phase_s }),
         (0.1..30.0).prop_map(|lifetime_s| Cache::OnDemand { lifetime_s }),
     ]
 }
@@ -100,7 +101,7 @@ proptest! {
                 let span_s = basis.span.as_secs_f64();
                 // Delays of up to 8 ms that our clock feels, one octet of rounding, and what the first PDU of a poll
                 // made the agent read a little before it answers the last: too young a cache to be seen.
-                let off_s = basis.uncertainty.as_secs_f64() + 0.017 + 0.021 * pdus as f64;
+                let off_s = (basis.uncertainty + basis.unseen).as_secs_f64() + 0.017 + 0.021 * pdus as f64;
                 let (low, high) = (rate * (1.0 - off_s / span_s) - 2.0 / span_s, rate * (1.0 + off_s / span_s) + 2.0 / span_s);
                 prop_assert!(known <= high, "{known} of {rate} at {now_s}: {basis:?}");
                 // While it sent all the time that a rate may look back on, it is not less either, and never idle.

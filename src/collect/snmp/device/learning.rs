@@ -44,9 +44,11 @@ impl Device {
         }
         let Some(client) = &mut self.client else { return };
         let Some((wanted, mut walk)) = self.walk.take().or_else(|| {
-            let wanted = *self.queue.front()?;
+            let Some(wanted) = self.queue.front().copied() else {
+                return self.slow.next(now).map(|table| (Wanted::Slow, Walk::new(table, self.pace)));
+            };
             let table = match wanted {
-                Wanted::Facts => return None,
+                Wanted::Facts | Wanted::Slow => return None,
                 Wanted::Interfaces => Table::interfaces(),
                 Wanted::LocalPorts => Table::LocalPorts(BTreeMap::new()),
                 Wanted::LocalAddresses => Table::LocalAddresses(Vec::new()),
@@ -67,6 +69,12 @@ impl Device {
         };
         match walk.step(client, &self.shared.stats).await {
             Step::More => self.walk = Some((wanted, walk)),
+            Step::Failed(_) if wanted == Wanted::Slow => {
+                count(&self.shared.stats.walks_failed);
+                self.slow.failed(clock::now());
+                // A poll tells whether it is dead or only does not like to be walked.
+                self.look.want(clock::now());
+            }
             Step::Failed(end) => self.walk_failed(end),
             Step::Done { whole } => {
                 self.pace = walk.pace();
@@ -113,7 +121,15 @@ impl Device {
                 let (neighbors, unusable) = lldp::neighbors(&self.remotes, &addresses, &self.ports);
                 count(&self.shared.stats.neighbor_tables);
                 add(&self.shared.stats.neighbors_unusable, unusable);
+                let neighbors = self.slow.heard(neighbors);
                 self.shared.emit(&self.id, now, None, Reading::Neighbors(neighbors));
+            }
+            table => {
+                count(&self.shared.stats.slow_tables);
+                if let Some(reading) = self.slow.learned(now, table, whole, &self.inventory) {
+                    self.shared.emit(&self.id, now, None, reading);
+                }
+                add(&self.shared.stats.slow_rows_unusable, std::mem::take(&mut self.slow.unusable));
             }
         }
     }
@@ -145,6 +161,9 @@ impl Device {
         }
         let inventory = interfaces::inventory(&rows);
         let changed = inventory != self.inventory;
+        if changed {
+            self.slow.anew(now);
+        }
         self.inventory_again = if changed { INVENTORY_AGAIN } else { (self.inventory_again * 2).min(INVENTORY_EVERY) };
         let has = |column: &Column| self.optional.as_ref().is_none_or(|columns| columns.contains(column));
         self.plan = PollPlan::learn(&rows, before.as_ref(), &inventory, has);

@@ -7,6 +7,7 @@ import type { Alert } from "./api";
 import { endKey, severityOf, type Fabric } from "./fabric";
 import { Badge, Empty, Name, Panel, SeverityBadge, Since, Text } from "./parts";
 import { setParam, to, toDevice, toInterface, toLink, useRoute } from "./route";
+import { isQuiet, QuietMark, Reasons, SilencesPanel, SilenceThis, standing } from "./silences";
 import { Table, type Column } from "./table";
 
 const AT_ONCE = 8;
@@ -36,11 +37,13 @@ export function Details({ alert, fabric }: { alert: Alert; fabric: Fabric }): JS
         ])}
         <dt>Where</dt>
         <dd><Subject alert={alert} fabric={fabric} /></dd>
+        <Reasons alert={alert} />
       </dl>
       <p class="labels">
         {labels.map(([key, value]) => <span class="label" key={key}>{key}=<Text>{value}</Text></span>)}
         <span class="label" title="Stable as long as it is the same trouble">{alert.fingerprint}</span>
       </p>
+      {alert.state === "firing" && <SilenceThis alert={alert} />}
     </div>
   );
 }
@@ -53,7 +56,7 @@ export function AlertItem({ alert, fabric }: { alert: Alert; fabric: Fabric }): 
           {alert.state === "firing" ? <SeverityBadge severity={severityOf(alert)} /> : <Badge state={alert.state} />}
           <span class="summary">
             <Text>{alert.annotations.summary || alert.labels["alertname"] || "alert"}</Text>
-            <span class="sub">{alert.labels["alertname"]}{alert.state !== "firing" && ` · ${severityOf(alert)}`}</span>
+            <span class="sub">{alert.labels["alertname"]}{alert.state !== "firing" && ` · ${severityOf(alert)}`}<QuietMark alert={alert} /></span>
           </span>
           <Since at={alert.since} />
         </summary>
@@ -80,15 +83,17 @@ export function AlertList({ alerts, fabric }: { alerts: Alert[]; fabric: Fabric 
   );
 }
 
-/** Firing first, pending quieter, what is over folded away. */
+/** Firing first, pending quieter, what nobody is told of and what is over folded away. */
 export function AlertsPanel({ fabric }: { fabric: Fabric }): JSX.Element {
-  const { firing, pending, resolved } = fabric;
+  const { pending, resolved } = fabric;
+  const firing = fabric.firing.filter((alert) => !isQuiet(alert));
+  const quiet = fabric.firing.filter(isQuiet);
   return (
     <Panel
       id="alerts"
       class="alertspanel"
       title="Alerts"
-      note={<a href={to(["alerts"])}>{firing.length} firing{pending.length > 0 && `, ${pending.length} pending`}</a>}
+      note={<a href={to(["alerts"])}>{firing.length} firing{quiet.length > 0 && `, ${quiet.length} quiet`}{pending.length > 0 && `, ${pending.length} pending`}</a>}
     >
       {firing.length > 0 && <AlertList alerts={firing} fabric={fabric} />}
       {firing.length === 0 && (
@@ -98,6 +103,12 @@ export function AlertsPanel({ fabric }: { fabric: Fabric }): JSX.Element {
         </div>
       )}
       {pending.length > 0 && <AlertList alerts={pending} fabric={fabric} />}
+      {quiet.length > 0 && (
+        <details class="resolvedbox">
+          <summary>{quiet.length} explained, silenced or in maintenance</summary>
+          <AlertList alerts={quiet} fabric={fabric} />
+        </details>
+      )}
       {resolved.length > 0 && (
         <details class="resolvedbox">
           <summary>{resolved.length} recently resolved</summary>
@@ -112,9 +123,11 @@ const STATE_ORDER = { firing: 0, pending: 1, resolved: 2 };
 
 export function AlertsView({ fabric }: { fabric: Fabric }): JSX.Element {
   // Notifications lead here with the alert's fingerprint.
-  const open = useRoute().params.get("open");
+  const { params } = useRoute();
+  const open = params.get("open");
   const setOpen = (fingerprint: string | null): void => setParam("open", fingerprint);
-  const rows = [...fabric.firing, ...fabric.pending, ...fabric.resolved];
+  const loud = fabric.firing.filter((alert) => !isQuiet(alert));
+  const rows = [...loud, ...fabric.pending, ...fabric.firing.filter(isQuiet), ...fabric.resolved];
   const columns: Column<Alert>[] = [
     {
       key: "severity",
@@ -122,7 +135,7 @@ export function AlertsView({ fabric }: { fabric: Fabric }): JSX.Element {
       value: (alert) => ["critical", "warning", "info"].indexOf(severityOf(alert)),
       cell: (alert) => <SeverityBadge severity={severityOf(alert)} />,
     },
-    { key: "state", title: "State", value: (alert) => STATE_ORDER[alert.state], cell: (alert) => <Badge state={alert.state} /> },
+    { key: "state", title: "State", value: (alert) => STATE_ORDER[alert.state], cell: (alert) => isQuiet(alert) ? <Badge state="other" text={standing(alert).quiet ?? ""} /> : <Badge state={alert.state} /> },
     { key: "alertname", title: "Alert", value: (alert) => alert.labels["alertname"] ?? "", cell: (alert) => alert.labels["alertname"] },
     {
       key: "summary",
@@ -143,8 +156,9 @@ export function AlertsView({ fabric }: { fabric: Fabric }): JSX.Element {
     { key: "since", title: "Since", largestFirst: true, value: (alert) => alert.since, cell: (alert) => <Since at={alert.since} /> },
   ];
   const opened = rows.find((alert) => alert.fingerprint === open);
-  return (
-    <Panel title="Alerts" note={`${fabric.firing.length} firing, ${fabric.pending.length} pending, ${fabric.resolved.length} resolved`}>
+  const quiet = fabric.firing.length - loud.length;
+  return (<>
+    <Panel title="Alerts" note={`${loud.length} firing, ${quiet > 0 ? `${quiet} quiet, ` : ""}${fabric.pending.length} pending, ${fabric.resolved.length} resolved`}>
       {rows.length === 0 && <Empty><Badge state="ok" text="All quiet" /><p>Nothing fires, nothing is pending, and nothing was resolved of late.</p></Empty>}
       {rows.length > 0 && (
         <Table
@@ -165,7 +179,8 @@ export function AlertsView({ fabric }: { fabric: Fabric }): JSX.Element {
         </section>
       )}
     </Panel>
-  );
+    <SilencesPanel />
+  </>);
 }
 
 /** Alerts about a link, an interface or a device, for the view of it. */

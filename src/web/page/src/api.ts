@@ -28,7 +28,7 @@ export interface LinkEnd {
   watched: boolean;
   oper_status: string;
   speed_bps: Known;
-  speed_source?: "stated" | "declared" | "assumed" | null;
+  speed_source?: "stated" | "declared" | "members" | "assumed" | null;
   /** Bit/s this end sends into the link. */
   out_bps: Known;
   out_drops_pps: Known;
@@ -39,6 +39,17 @@ export interface LinkEnd {
 export interface BothWays {
   a_to_b: Known;
   b_to_a: Known;
+}
+
+/** Frames that vanish although both ends count everything as fine; ratios with 95 % confidence. */
+export interface Loss {
+  ratio: number;
+  low: number;
+  high: number;
+  lost: number;
+  sent: number;
+  since: string;
+  until: string;
 }
 
 export interface Link {
@@ -52,12 +63,13 @@ export interface Link {
   /** 0 to 1, against the slower of both ends. */
   utilization: BothWays;
   drops_pps?: BothWays;
+  loss_ratio?: { a_to_b: Loss | null; b_to_a: Loss | null; why?: { a_to_b?: string; b_to_a?: string } };
   unknown?: Record<string, string>;
 }
 
 export interface Group {
   name: string;
-  kind: "parallel" | "uplinks" | "declared";
+  kind: "parallel" | "uplinks" | "lag" | "ecmp" | "gateways" | "declared";
   device: string | null;
   planned: string[];
   working: string[];
@@ -99,7 +111,7 @@ export interface Interface {
   ifAlias?: string | null;
   ifType?: number | string | null;
   speed_bps: Known;
-  speed_source?: "stated" | "declared" | "assumed" | null;
+  speed_source?: "stated" | "declared" | "members" | "assumed" | null;
   ifOperStatus: string;
   ifAdminStatus: string;
   since: string | null;
@@ -119,6 +131,74 @@ export interface History {
   in_drops_pps: Known[];
   out_drops_pps: Known[];
   step_s: number;
+}
+
+/** Whom a single point of failure would cut off from what. */
+export interface Effect {
+  from: string;
+  to: string;
+  /** Some of them by name; `total` are meant. */
+  cut_off: string[];
+  total: number;
+}
+
+/** A device, a link or a shared risk whose loss alone cuts somebody off. */
+export interface Point {
+  kind: "device" | "link" | "risk";
+  name: string;
+  /** It would be one even if all that is planned worked. */
+  planned: boolean;
+  /** `[[protect]]` asks for what it breaks. */
+  protected: boolean;
+  effects: Effect[];
+  /** Links whose failure made it one, the latest first. */
+  because: string[];
+  since: string | null;
+  /** The device that tells of it. */
+  told_by: string | null;
+  summary: string;
+}
+
+export interface CutOff {
+  name: string;
+  to: string;
+  protected: boolean;
+}
+
+export type Standing = "ok" | "degraded" | "critical" | "lost" | "unknown";
+
+export interface GroupLine extends Omit<Group, "state"> {
+  state: Standing;
+  /** What the next failure would do. */
+  next: string;
+}
+
+export interface Ways {
+  name: string;
+  to: string;
+  /** Ways that share no link, and those that share no device; null where they were not counted. */
+  by_links: Known;
+  by_devices: Known;
+}
+
+/** `/api/audit`: what is doubled and what is not, as it is or as it would be. */
+export interface Ledger {
+  taken_at: string;
+  findings: number;
+  what_if: {
+    without: string[];
+    cut_off: CutOff[];
+    groups: { name: string; planned: number; before: number; after: number; state: Standing }[];
+    points: string[];
+  } | null;
+  cut_off: CutOff[];
+  points: Point[];
+  points_left_out: number;
+  groups: GroupLine[];
+  ways: Ways[];
+  ways_bound: number;
+  unmatched: string[];
+  risks: string[];
 }
 
 /** A request that was not answered with what it asked for. */
@@ -153,3 +233,6 @@ export const fetchHistory = (
 ): Promise<History> => get(`api/history?${query({ device: end.device, interface: end.interface, ...span })}`, signal);
 
 export const fetchStatus = (signal?: AbortSignal): Promise<Status> => get("api/status", signal);
+
+export const fetchLedger = (without: string[], ways: boolean, signal?: AbortSignal): Promise<Ledger> =>
+  get(`api/audit?${new URLSearchParams([...without.map((what) => ["without", what]), ["ways", ways ? "yes" : "no"]]).toString()}`, signal);

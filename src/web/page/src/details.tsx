@@ -9,7 +9,7 @@ import { HistoryCharts, type ChartSpec } from "./history";
 import { InterfacesTable, lossOf, peerOf, useInterfaces, why } from "./interfaces";
 import { LinksTable } from "./links";
 import { Badge, Drops, Empty, Load, Name, Panel, Since, Speed, Text, Value } from "./parts";
-import { toDevice, toInterface, toLink } from "./route";
+import { toAudit, toDevice, toInterface, toLink } from "./route";
 import { bps, count, duration, pps } from "./units";
 
 const Facts = ({ children }: { children: ComponentChildren }): JSX.Element => <dl class="facts">{children}</dl>;
@@ -65,7 +65,7 @@ export function LinkView({ fabric, id }: { fabric: Fabric; id: string }): JSX.El
     <>
       <div class="title">
         <h1 tabIndex={-1}><Name>{`${link.a.device}:${link.a.interface}`}</Name> <span aria-label="to">⇄</span> <Name>{`${link.b.device}:${link.b.interface}`}</Name></h1>
-        <p><Badge state={link.state} /> for <Since at={link.since} /> · {heard(link)}</p>
+        <p><Badge state={link.state} /> for <Since at={link.since} /> · {heard(link)} · <a href={toAudit([`link:${id}`])}>what if it were gone?</a></p>
       </div>
       <About fabric={fabric} link={id} />
       <div class="pair">
@@ -100,10 +100,25 @@ function EndPanel({ fabric, link, from }: { fabric: Fabric; link: Link; from: "a
         <Fact name="Lost on the way" title="Discards and errors counted by either end for this direction">
           <Drops value={dropsOf(link, from)} as={pps} why={whyLossUnknown(fabric, link, from)} />
         </Fact>
+        <Fact name="Vanished" title="Frames that one end sent and the other neither received nor admits to have lost">
+          <Vanished link={link} from={from} />
+        </Fact>
         <Fact name="Drops sending"><Drops value={end.out_drops_pps} as={pps} why={reason("out_drops_pps")} /></Fact>
         <Fact name="Drops receiving"><Drops value={end.in_drops_pps} as={pps} why={reason("in_drops_pps")} /></Fact>
       </Facts>
     </Panel>
+  );
+}
+
+function Vanished({ link, from }: { link: Link; from: "a" | "b" }): JSX.Element {
+  const way = from === "a" ? "a_to_b" : "b_to_a";
+  const loss = link.loss_ratio?.[way];
+  if (!loss) return <span class="muted" title={link.loss_ratio?.why?.[way]}>unknown: {link.loss_ratio?.why?.[way] ?? "not compared"}</span>;
+  const parts = (ratio: number): string => count(Number((ratio * 1e6).toPrecision(2)));
+  return (
+    <span title={`${count(loss.lost)} of ${count(loss.sent)} frames since ${loss.since}`}>
+      {parts(loss.low)} to {parts(loss.high)} in a million
+    </span>
   );
 }
 
@@ -138,6 +153,7 @@ export function DeviceView({ fabric, name }: { fabric: Fabric; name: string }): 
       <div class="title">
         <h1 tabIndex={-1}><Name>{name}</Name></h1>
         {row ? <DeviceState device={row.device} /> : <p><Badge state="unknown" text="not watched" /> only heard of from its neighbours</p>}
+        <p><a href={toAudit([name])}>What if it were gone?</a></p>
       </div>
       <About fabric={fabric} device={name} />
       {row && <Panel title="Identity"><Identity device={row.device} links={links.length} /></Panel>}
