@@ -52,13 +52,16 @@ pub struct Picture {
     pub alerts: Arc<Vec<Alert>>,
 }
 
+/// Who a device is; none where nobody knows it.
+pub type Identify = Arc<dyn Fn(&DeviceId) -> Option<Arc<DeviceIdentity>> + Send + Sync>;
+
 /// What exports ask the rest of the program.
 #[derive(Clone)]
 pub struct Surroundings {
     /// How things stand now.
     pub picture: Arc<dyn Fn() -> Picture + Send + Sync>,
     /// Who a device is.
-    pub identity: Arc<dyn Fn(&DeviceId) -> Option<Arc<DeviceIdentity>> + Send + Sync>,
+    pub identity: Identify,
 }
 
 /// What the core hands over.

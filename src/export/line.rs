@@ -34,8 +34,12 @@ fn escape(out: &mut Vec<u8>, text: &str) {
     }
 }
 
-fn cut(text: &str) -> &str {
-    &text[..text.floor_char_boundary(LONGEST)]
+pub(super) fn cut(text: &str) -> &str {
+    let mut end = text.len().min(LONGEST);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
 }
 
 /// The fields of one point, after its measurement and tags. Nothing of the point stays where no field was written.

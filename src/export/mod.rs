@@ -24,7 +24,7 @@ mod spool;
 mod stats;
 mod trial;
 
-pub use feed::{Exports, Picture, Surroundings};
+pub use feed::{Exports, Identify, Picture, Surroundings};
 pub use influx::Influx;
 pub use remote_write::{Label, RemoteWrite, Sample, TimeSeries, WriteRequest};
 pub use sender::Patience;

@@ -73,9 +73,6 @@ impl TimeSeries {
     }
 }
 
-/// Longer label values are cut, bytes.
-const LONGEST: usize = 1_024;
-
 /// Families of an interface beside its counters.
 const OPER_STATUS: usize = Counter::COUNT;
 const ADMIN_STATUS: usize = OPER_STATUS + 1;
@@ -250,7 +247,7 @@ fn encode_labels<'a>(
     all.dedup_by_key(|(name, _)| *name);
     let mut out = Vec::with_capacity(160);
     for (name, value) in all {
-        let value = &value[..value.floor_char_boundary(LONGEST)];
+        let value = super::line::cut(value);
         let label = Label { name: name.to_owned(), value: value.to_owned() };
         encode_key(1, WireType::LengthDelimited, &mut out);
         encode_varint(label.encoded_len() as u64, &mut out);
@@ -273,8 +270,11 @@ fn write(out: &mut Vec<u8>, labels: &[u8], value: f64, at_ms: i64) {
     let _ = sample.encode(out);
 }
 
+/// Name, labels and value.
+type ExpositionLine<'a> = (&'a str, Vec<(&'a str, String)>, f64);
+
 /// A line of our own exposition.
-fn read_line(line: &str) -> Option<(&str, Vec<(&str, String)>, f64)> {
+fn read_line(line: &str) -> Option<ExpositionLine<'_>> {
     if line.starts_with('#') {
         return None;
     }
