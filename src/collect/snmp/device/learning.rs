@@ -144,11 +144,12 @@ impl Device {
 
     async fn learned_interfaces(&mut self, now: Timestamp, mut rows: InterfaceRows, whole: bool) {
         count(&self.shared.stats.inventories);
-        let before = self.rows.take();
+        let before = self.course.clone();
+        let before = before.as_ref().map(|course| course.plan());
         if !whole && let Some(before) = &before {
             // A column ended before the table did: what it did not reach is not gone.
-            for (index, row) in before {
-                rows.entry(*index).or_insert_with(|| row.clone());
+            for (index, row) in before.rows() {
+                rows.entry(index).or_insert(row);
             }
         }
         if self.optional.is_none()
@@ -168,15 +169,14 @@ impl Device {
             }
         }
         let inventory = interfaces::inventory(&rows);
-        let changed = inventory != self.inventory;
+        let changed = inventory != *self.inventory;
         if changed {
             self.slow.anew(now);
         }
         self.inventory_again = if changed { INVENTORY_AGAIN } else { (self.inventory_again * 2).min(INVENTORY_EVERY) };
         let has = |column: &Column| self.optional.as_ref().is_none_or(|columns| columns.contains(column));
-        let plan = PollPlan::learn(&rows, before.as_ref(), &inventory, has);
-        self.rows = Some(rows);
-        self.inventory = inventory;
+        let plan = PollPlan::learn(&rows, before, &inventory, has);
+        self.inventory = inventory.into();
 
         let scalars = self.facts.as_ref().map(|facts| facts.change_scalars.clone()).unwrap_or_default();
         let names = [system::SYS_UP_TIME].iter().chain(&scalars).map(Column::object_id).collect();
@@ -187,7 +187,7 @@ impl Device {
         self.course = Some(course.clone());
         self.ports = LocalPorts::join(&self.port_rows, &self.inventory);
         self.emit_identity(now);
-        self.shared.emit(&self.id, now, None, Reading::Inventory(self.inventory.clone()));
+        self.shared.emit(&self.id, now, None, Reading::Inventory(self.inventory.to_vec()));
         match &self.seat {
             Some(seat) => {
                 seat.follow(course);
