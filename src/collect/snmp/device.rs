@@ -131,7 +131,6 @@ pub(super) struct Device {
     vendor: Option<Arc<Reader>>,
     optional: Option<HashSet<Column>>,
     port_rows: BTreeMap<u32, LocalPort>,
-    ports: LocalPorts,
     addresses: Vec<ManagementAddress>,
     identity: Option<Arc<DeviceIdentity>>,
     pace: Pace,
@@ -172,7 +171,6 @@ impl Device {
             vendor: None,
             optional: None,
             port_rows: BTreeMap::new(),
-            ports: LocalPorts::default(),
             addresses: Vec::new(),
             identity: None,
             pace: Pace::default(),
@@ -402,7 +400,8 @@ impl Device {
     fn emit_identity(&mut self, taken_at: Timestamp) {
         let (Some(facts), Some(client)) = (&self.facts, &self.client) else { return };
         let labels = &self.target.labels;
-        let identity = facts.identity(client.address(), labels, &self.inventory, &self.ports, &self.addresses);
+        let ports = LocalPorts::join(&self.port_rows, &self.inventory);
+        let identity = facts.identity(client.address(), labels, &self.inventory, &ports, &self.addresses);
         let identity = Arc::new(identity);
         self.identity = Some(identity.clone());
         // The facts may be older than this moment, and polls in between know better how long it has been up: an uptime
