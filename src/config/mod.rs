@@ -14,12 +14,14 @@ mod alerts;
 mod context;
 mod discovery;
 mod exporter;
+mod exports;
 mod fetch;
 mod glob;
 mod mask;
 pub mod mibs;
 mod problem;
 mod profiles;
+mod protect;
 mod reader;
 mod receivers;
 mod secret;
@@ -51,6 +53,7 @@ use self::watch::Stamp;
 use crate::alert::{self, Route};
 use crate::collect::{HostSettings, Target, TrapSettings};
 use crate::deliver::ReceiverSettings;
+use crate::export::ExportSettings;
 use crate::mib::profile::Profiles;
 use crate::snmp::Credentials;
 use crate::{aggregate, detect, history, topology, web};
@@ -88,12 +91,14 @@ pub struct Settings {
     pub aggregate: aggregate::Settings,
     /// `[detect.*]`
     pub detect: detect::Settings,
-    /// `[[redundancy.group]]`
+    /// `[redundancy]`, `[[redundancy.group]]`, `[[shared_risk]]` and `[[protect]]`
     pub topology: topology::Settings,
     /// `[[receiver]]`
     pub receivers: Vec<ReceiverSettings>,
     /// `[[route]]`
     pub routes: Vec<Route>,
+    /// `[[export]]`
+    pub exports: Vec<ExportSettings>,
     /// `[alerts]`, `[[maintenance]]`, and the circuits of `[[interface]]` and `[[redundancy.group]]`
     pub alerts: alert::Settings,
 }
@@ -267,6 +272,7 @@ fn resolve<'a>(context: &'a Context<'a>, table: &'a DeTable<'a>, last_good: &mut
     let mut root = Section::root(context, table);
     root.hint("target", "targets are written [[snmp.target]]");
     root.hint("receivers", "each receiver is a table of its own: [[receiver]]");
+    root.hint("exports", "each export is a table of its own: [[export]]");
     root.hint("routes", "each route is a table of its own: [[route]]");
     let history = sections::read_history(&mut root);
     let snmp = root.section("snmp", "write [snmp]");
@@ -274,18 +280,22 @@ fn resolve<'a>(context: &'a Context<'a>, table: &'a DeTable<'a>, last_good: &mut
     let (receivers, names) = receivers::read_receivers(&mut root);
     let routes = receivers::read_routes(&mut root, &names, &targets);
     let mut alerts = alerts::read_alerts(&mut root);
+    let host = sections::read_host(&mut root);
+    let mut topology = sections::read_topology(&mut root, &mut alerts);
+    protect::read(&mut root, &mut topology, &targets, &host);
     let settings = Settings {
         web: sections::read_web(&mut root),
         history,
         snmp,
         targets,
         traps: sections::read_traps(&mut root),
-        host: sections::read_host(&mut root),
+        host,
         aggregate: sections::read_interfaces(&mut root, &mut alerts),
         detect: sections::read_detect(&mut root),
-        topology: sections::read_topology(&mut root, &mut alerts),
+        topology,
         receivers,
         routes,
+        exports: exports::read_exports(&mut root),
         alerts,
     };
     if names.is_empty() {

@@ -119,6 +119,16 @@ for = "1m"
 forget_after = "30d"
 edge_after = "5m"
 
+[[shared_risk]]
+name = "feed-b"
+links = ["edge1:et-0/0/2"]
+devices = ["leaf1", "leaf2"]
+
+[[protect]]
+from = "label:site"
+to = "role=spine"
+survive = "any single device or link"
+
 [[redundancy.group]]
 name = "paris-london"
 links = ["edge1:et-0/0/1", { device = "10.0.0.1:161", interface = "1:2" }]
@@ -223,8 +233,22 @@ fn every_key_arrives_where_it_belongs() {
     let house = House::new(GOOD);
     let loaded = house.load().unwrap_or_else(|errors| panic!("{errors}"));
     assert_eq!(loaded.warnings, []);
-    let Settings { web, history, snmp, targets, traps, host, aggregate, detect, topology, receivers, routes, alerts } =
-        loaded.settings;
+    let Settings {
+        web,
+        history,
+        snmp,
+        targets,
+        traps,
+        host,
+        aggregate,
+        detect,
+        topology,
+        receivers,
+        routes,
+        exports,
+        alerts,
+    } = loaded.settings;
+    assert_eq!(exports, [], "they have tests of their own");
     assert_eq!(alerts, crate::alert::Settings::default());
     let secs = Duration::from_secs;
 

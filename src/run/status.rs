@@ -7,16 +7,18 @@ use crossbeam::channel::{self, Sender};
 use serde_json::{Value, json};
 
 use super::core::Command;
-use super::views::Views;
+use super::views::{Drawing, Views};
 use crate::aggregate::SampleSender;
 use crate::collect::clock;
 use crate::collect::host;
 use crate::collect::snmp::Poller;
 use crate::collect::traps::TrapStats;
 use crate::deliver::{self, Deliverer};
+use crate::export::Exports;
 use crate::fabric::{DeviceHealth, Snapshot, Timestamp};
 use crate::history::{History, State};
 use crate::telemetry::{Kind, Registry, process};
+use crate::topology::ledger::Scene;
 use crate::web::{Edit, Probe, WebState};
 
 /// The core goes round ten times a second; silent for this long it hangs.
@@ -32,6 +34,7 @@ pub(super) struct Status {
     pub traps: Option<Arc<TrapStats>>,
     pub host: Arc<host::Handle>,
     pub history: Option<History>,
+    pub exports: Exports,
     pub deliverer: Arc<Deliverer>,
     pub queue: SampleSender,
     pub commands: Sender<Command>,
@@ -49,6 +52,7 @@ impl Status {
         let mutes = Arc::clone(&self.views);
         let (commands, deliverer) = (self.commands.clone(), Arc::clone(&self.deliverer));
         let history = self.history.clone();
+        let (drawn, sketched) = (Arc::clone(&self.views), Mutex::new((Arc::<Drawing>::default(), Arc::default())));
         let (asked, healthy, ready) = (self.clone(), self.clone(), self);
         WebState {
             snapshot: Arc::new(move || {
@@ -75,6 +79,15 @@ impl Status {
                 // What is said to hold holds after a kill too.
                 deliverer.settle();
                 Ok(silence)
+            }),
+            scene: Arc::new(move || {
+                let drawing = drawn.drawing();
+                let mut sketched = sketched.lock().unwrap_or_else(PoisonError::into_inner);
+                if !Arc::ptr_eq(&sketched.0, &drawing) {
+                    let scene = Scene::new(clock::now(), &drawing.links, &drawing.groups, &drawing.outline);
+                    *sketched = (drawing, Arc::new(scene));
+                }
+                Arc::clone(&sketched.1)
             }),
             history,
             status: Arc::new(move || asked.json()),
@@ -121,6 +134,8 @@ impl Status {
             "receivers": receivers,
             "alert_store": if stats.store_failing() { "failing" } else { "ok" },
             "history": history,
+            "exports": self.exports.stats().iter().map(|export| json!(export.report())).collect::<Vec<_>>(),
+            "exports_dropped": self.exports.lost(),
         })
     }
 
@@ -170,6 +185,16 @@ impl Status {
             "Time from request to response.",
             move || {
                 let histogram = poller.stats().round_trips_us();
+                quantiles(|share| histogram.value_at_quantile(share) as f64 / 1e6, histogram.len())
+            },
+        );
+        let poller = Arc::clone(&self.poller);
+        registry.provide(
+            "selvedge_snmp_poll_start_delay_seconds",
+            Kind::Gauge,
+            "How late polls began by their schedule.",
+            move || {
+                let histogram = poller.stats().start_delays_us();
                 quantiles(|share| histogram.value_at_quantile(share) as f64 / 1e6, histogram.len())
             },
         );
@@ -233,6 +258,7 @@ impl Status {
         if let Some(history) = &self.history {
             history.expose(&registry);
         }
+        self.exports.expose(&registry);
         registry
     }
 

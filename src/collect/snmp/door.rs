@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
+use super::engine::{Habits, Word};
 use crate::collect::Target;
-use crate::fabric::DeviceId;
+use crate::fabric::{DeviceId, InterfaceInfo};
 use crate::snmp::{Access, Credentials};
 
 /// What to look at, at once.
@@ -27,6 +28,8 @@ pub enum Poke {
 pub(super) struct Knocks {
     /// Other settings for the same target.
     pub(super) retarget: Option<(Target, Access)>,
+    /// What polls told.
+    pub(super) word: Word,
     pub(super) states: bool,
     pub(super) neighbors: bool,
     pub(super) all: bool,
@@ -41,8 +44,16 @@ pub struct View {
     pub address: SocketAddr,
     /// What it is asked with.
     pub credentials: Arc<Credentials>,
-    /// Names by ifIndex, by its last inventory.
-    pub interfaces: Arc<HashMap<u32, Arc<str>>>,
+    /// Its last inventory, in the order of ifIndex.
+    pub interfaces: Arc<[Arc<InterfaceInfo>]>,
+}
+
+impl View {
+    /// The name of the interface with this index.
+    pub fn interface(&self, if_index: u32) -> Option<&Arc<str>> {
+        let at = self.interfaces.binary_search_by_key(&if_index, |info| info.if_index).ok()?;
+        self.interfaces.get(at).map(|info| &info.if_name)
+    }
 }
 
 /// How far a device has come.
@@ -62,6 +73,8 @@ pub(super) struct Door {
     knocks: Mutex<Knocks>,
     bell: Notify,
     view: Mutex<Option<View>>,
+    /// How it likes to be asked, when nobody polls it.
+    habits: Mutex<Option<Habits>>,
     status: AtomicU8,
 }
 
@@ -71,6 +84,7 @@ impl Door {
             knocks: Mutex::default(),
             bell: Notify::new(),
             view: Mutex::default(),
+            habits: Mutex::default(),
             status: AtomicU8::new(Status::Waiting as u8),
         })
     }
@@ -92,6 +106,25 @@ impl Door {
     pub(super) fn retarget(&self, target: Target, access: Access) {
         lock(&self.knocks).retarget = Some((target, access));
         self.bell.notify_one();
+    }
+
+    /// From whoever polls it: what a poll told.
+    pub(super) fn tell(&self, word: Word) {
+        let mut knocks = lock(&self.knocks);
+        knocks.word.failed = word.failed.or(knocks.word.failed);
+        knocks.word.inventory |= word.inventory;
+        knocks.word.neighbors |= word.neighbors;
+        drop(knocks);
+        self.bell.notify_one();
+    }
+
+    /// From whoever polls it: what was learned of how it likes to be asked.
+    pub(super) fn keep_habits(&self, habits: Habits) {
+        *lock(&self.habits) = Some(habits);
+    }
+
+    pub(super) fn habits(&self) -> Option<Habits> {
+        *lock(&self.habits)
     }
 
     pub(super) fn view(&self) -> Option<View> {
