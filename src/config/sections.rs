@@ -82,6 +82,7 @@ pub(super) fn read_host(root: &mut Section<'_>) -> HostSettings {
         section.boolean("enabled", &mut settings.enabled);
         section.duration("interval", &mut settings.interval, Duration::from_millis(100)..=Duration::from_secs(3_600));
         section.boolean("lldp", &mut settings.lldp);
+        section.boolean("drops", &mut settings.drops);
         settings.labels = read_labels(&mut section);
         section.finish();
     }

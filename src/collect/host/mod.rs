@@ -21,6 +21,8 @@ use super::{HostSettings, SampleSink};
 use crate::fabric::Timestamp;
 
 #[cfg(target_os = "linux")]
+pub mod drops;
+#[cfg(target_os = "linux")]
 mod handle;
 #[cfg(target_os = "linux")]
 mod interfaces;
