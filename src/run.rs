@@ -28,6 +28,7 @@ use self::status::Status;
 pub use self::views::{Drawing, Views};
 use crate::aggregate::{self, Changes, Table};
 use crate::alert::{Book, Gate, Silences};
+use crate::collect::host::drops::DropsHandle;
 use crate::collect::host::{self, Host};
 use crate::collect::snmp::{NameChange, NameSink, Poke, Poller, Progress, Who};
 use crate::collect::traps::TrapListener;
@@ -94,6 +95,7 @@ pub struct Selvedge {
     poller: Arc<Poller>,
     traps: Option<TrapListener>,
     host: Arc<host::Handle>,
+    drops: Arc<DropsHandle>,
     history: Option<History>,
     deliverer: Arc<Deliverer>,
     commands: Sender<Command>,
@@ -203,6 +205,14 @@ impl Selvedge {
             None => None,
         };
         let host = Arc::new(Host::start(settings.host.clone(), Arc::clone(&sink), Arc::new(clock::now)));
+        let drops = DropsHandle::start(
+            "/".into(),
+            settings.host.clone(),
+            host.device().clone(),
+            Arc::clone(&sink),
+            Arc::new(clock::now),
+        );
+        let drops = Arc::new(drops);
         poller.set_profiles(Arc::clone(&settings.snmp.profiles));
         poller.reconfigure(settings.targets.clone()).await;
 
@@ -211,6 +221,7 @@ impl Selvedge {
             poller: Arc::clone(&poller),
             traps: traps.as_ref().map(|traps| Arc::clone(traps.stats())),
             host: Arc::clone(&host),
+            drops: Arc::clone(&drops),
             history: history.clone(),
             deliverer: Arc::clone(&deliverer),
             queue: queue_stats,
@@ -225,6 +236,7 @@ impl Selvedge {
             poller,
             traps,
             host,
+            drops,
             history,
             deliverer,
             commands,
@@ -249,6 +261,11 @@ impl Selvedge {
     /// How far the targets have come.
     pub fn progress(&self) -> Progress {
         self.poller.progress()
+    }
+
+    /// What this machine loses.
+    pub fn drops(&self) -> &DropsHandle {
+        &self.drops
     }
 
     /// The collector of this machine.
@@ -279,6 +296,7 @@ impl Selvedge {
             self.deliverer.reconfigure(settings.receivers.clone(), settings.routes.clone());
         }
         self.host.reconfigure(settings.host.clone());
+        self.drops.reconfigure(settings.host.clone());
         self.poller.set_profiles(Arc::clone(&settings.snmp.profiles));
         self.poller.reconfigure(settings.targets.clone()).await;
         self.settings = settings;
@@ -291,6 +309,7 @@ impl Selvedge {
         let _ = self.web.await;
         drop(self.traps);
         // Their last holders: both end here, the host's thread within a blink.
+        drop(self.drops);
         drop(self.host);
         drop(self.poller);
         let forecaster = self.forecaster;

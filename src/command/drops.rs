@@ -161,9 +161,8 @@ impl Report<'_> {
         let before: HashMap<RowKey<'_>, u64> =
             rows_of(self.before, self.all).iter().map(|row| (row.key, row.packets)).collect();
         let seconds = self.over.as_secs_f64();
-        let rate = |row: &Row<'_>| {
-            row.packets.saturating_sub(before.get(&row.key).copied().unwrap_or(0)) as f64 / seconds
-        };
+        let rate =
+            |row: &Row<'_>| row.packets.saturating_sub(before.get(&row.key).copied().unwrap_or(0)) as f64 / seconds;
         let mut rows: Vec<_> = rows_of(self.losses, self.all).into_iter().map(|row| (rate(&row), row)).collect();
         rows.sort_by(|(one, left), (other, right)| other.total_cmp(one).then(right.packets.cmp(&left.packets)));
         rows.into_iter().map(|(rate, row)| (row, rate)).collect()
@@ -179,7 +178,8 @@ impl Report<'_> {
             let lost: u64 = self.losses.losses.iter().map(|loss| loss.packets).sum();
             out += &format!("{lost} packets lost in {seconds:.1} s\n");
             let mut table = Table::new();
-            let titles = ["packets", "per s", "class", "place", "cause", "interface", "netns", "protocol", "reason", "where"];
+            let titles =
+                ["packets", "per s", "class", "place", "cause", "interface", "netns", "protocol", "reason", "where"];
             table.load_style(presets::NOTHING).set_header(titles);
             if std::io::stdout().is_terminal() {
                 table.set_content_arrangement(ContentArrangement::Dynamic);
@@ -307,7 +307,11 @@ mod tests {
         };
         let text = report.human();
         assert!(text.starts_with("203 packets lost in 4.0 s\n"), "{text}");
-        let line = |word: &str| text.lines().find(|line| line.contains(word)).map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
+        let line = |word: &str| {
+            text.lines()
+                .find(|line| line.contains(word))
+                .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+        };
         assert_eq!(
             line("QDISC_DROP").as_deref(),
             Some("200 50 congestion qdisc queue_full eth0 - IPv4 QDISC_DROP tbf_enqueue+0x8f")
@@ -320,7 +324,10 @@ mod tests {
         let json = report.json();
         let loss = &json["losses"][0];
         assert_eq!((loss["rate_pps"].as_f64(), loss["unexplained"].as_u64()), (Some(50.0), Some(3)));
-        assert_eq!((&loss["cause"], &loss["class"], &loss["place"]), (&json!("queue_full"), &json!("congestion"), &json!("qdisc")));
+        assert_eq!(
+            (&loss["cause"], &loss["class"], &loss["place"]),
+            (&json!("queue_full"), &json!("congestion"), &json!("qdisc"))
+        );
         report.all = true;
         assert!(report.human().contains("OTHERHOST"));
     }

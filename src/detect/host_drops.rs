@@ -3,7 +3,7 @@
 //! A host drops a few packets all the time, and most of that means nothing: what is told is a rate that lasts for as long as it
 //! took to drop some. Losses for want of buffers, memory or sound headers have one pair of thresholds. What a rule or a missing
 //! route or listener drops is somebody's will or somebody else's mistake, and is a warning from a higher rate on. A port without a
-//! carrier is told as a link, and a reason that the kernel does not name is shown and not told.
+//! carrier is told as a link, an overrun of a card's ring by the interface's own drops, and a reason that the kernel does not name is shown and not told.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -30,6 +30,8 @@ pub struct Settings {
     pub policy_warning_pps: f64,
     /// Packets per second without a route, a neighbour or a listener from which it is a warning.
     pub no_route_warning_pps: f64,
+    /// Judge what other network namespaces of this machine lose (containers, virtual networks) too, as the device's.
+    pub other_namespaces: bool,
     /// A rate below its threshold times this counts as over (0 to 1).
     pub clear_below: f64,
     /// How long it must last before anybody is told.
@@ -46,6 +48,7 @@ impl Default for Settings {
             critical_pps: 1_000.0,
             policy_warning_pps: 1_000.0,
             no_route_warning_pps: 100.0,
+            other_namespaces: false,
             clear_below: 0.5,
             pending_for: Duration::ZERO,
             keep_firing_for: Duration::from_secs(60),
@@ -89,7 +92,8 @@ struct Flow<'a> {
 
 fn thresholds(settings: &Settings, cause: HostCause) -> Option<Thresholds> {
     let (warning, critical) = match (cause, cause.class()) {
-        (HostCause::NoCarrier | HostCause::Other, _) => return None,
+        // The link's, and the interface's own (its ifInDiscards have them).
+        (HostCause::NoCarrier | HostCause::RingOverrun | HostCause::Other, _) => return None,
         (_, DropClass::Policy) => (settings.policy_warning_pps, f64::INFINITY),
         (_, DropClass::NoRoute) => (settings.no_route_warning_pps, f64::INFINITY),
         (_, DropClass::Congestion | DropClass::Corruption | DropClass::Host) => {
@@ -122,7 +126,7 @@ pub(super) fn look(
         memory.live.keys().map(|subject| (subject.clone(), Vec::new())).collect();
     for loss in &losses.losses {
         let packets = loss.packets.saturating_sub(before.get(&line(loss)).copied().unwrap_or(0));
-        if packets == 0 {
+        if packets == 0 || (loss.namespace.is_some() && !settings.other_namespaces) {
             continue;
         }
         let subject = match (&loss.interface, loss.namespace) {
@@ -212,11 +216,9 @@ const fn words(cause: HostCause) -> (&'static str, &'static str, &'static str) {
             "Packets come faster than the processor takes them out of the ring.",
             "Make the ring larger (ethtool -G), spread its interrupts over more processors, and look for a busy one.",
         ),
-        HostCause::NoCarrier => (
-            "the interface cannot send",
-            "It is down or its far end is gone.",
-            "Mend the link; see its own alert.",
-        ),
+        HostCause::NoCarrier => {
+            ("the interface cannot send", "It is down or its far end is gone.", "Mend the link; see its own alert.")
+        }
         HostCause::DriverRefused => (
             "the driver refuses packets",
             "The driver has no room, or cannot send such packets.",
@@ -352,16 +354,33 @@ mod tests {
         assert_eq!(step(&mut memory, 0, 5_000, 5_000, 0), []);
         assert_eq!(step(&mut memory, 1, 5_009, 5_009, 900), []);
         assert_eq!(step(&mut memory, 2, 5_019, 5_009, 1_000), [said("web1:eth0", "warning congestion")]);
-        assert_eq!(step(&mut memory, 3, 7_019, 7_009, 1_000), [
-            said("web1", "critical host"),
-            said("web1:eth0", "critical congestion")
-        ]);
-        assert_eq!(step(&mut memory, 4, 7_025, 7_009, 3_000), [
-            said("web1", "warning policy"),
-            said("web1:eth0", "warning congestion")
-        ]);
+        assert_eq!(
+            step(&mut memory, 3, 7_019, 7_009, 1_000),
+            [said("web1", "critical host"), said("web1:eth0", "critical congestion")]
+        );
+        assert_eq!(
+            step(&mut memory, 4, 7_025, 7_009, 3_000),
+            [said("web1", "warning policy"), said("web1:eth0", "warning congestion")]
+        );
         assert_eq!(step(&mut memory, 5, 7_029, 7_009, 3_000), [said("web1", "over"), said("web1:eth0", "over")]);
         assert!(memory.live.is_empty());
+    }
+
+    #[test]
+    fn what_others_lose_is_told_where_that_is_wanted() {
+        for (other_namespaces, told) in [(false, 0), (true, 1)] {
+            let settings = Settings { other_namespaces, ..Settings::default() };
+            let mut memory = Memory::default();
+            let mut step = |secs, packets| {
+                let lost = HostLoss { namespace: Some(7), ..loss(HostCause::QueueFull, Some("if3"), packets) };
+                let losses = HostLosses { since: at(0), losses: vec![lost], ..HostLosses::default() };
+                look(&settings, at(secs), &"web1".into(), &losses, &mut memory)
+            };
+            step(0, 1);
+            let verdicts = step(1, 100);
+            assert_eq!(verdicts.len(), told);
+            assert!(verdicts.iter().all(|(key, _)| key.subject == Subject::Device("web1".into())));
+        }
     }
 
     #[test]

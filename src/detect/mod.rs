@@ -23,8 +23,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::fabric::{
-    DeviceId, DeviceState, Direction, FindingKey, FindingKind, HostLosses, InterfaceId, InterfaceState, LinkHealth, LinkId,
-    LinkLoss, LinkState, Sensor, Subject, Timestamp, UtilizationSpread, Verdict,
+    DeviceId, DeviceState, Direction, FindingKey, FindingKind, HostLosses, InterfaceId, InterfaceState, LinkHealth,
+    LinkId, LinkLoss, LinkState, Sensor, Subject, Timestamp, UtilizationSpread, Verdict,
 };
 use crate::topology::{Change, GroupReport, LinkReport};
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AdminStatus, AggregationMember, BridgePort, Counters, DeviceId, DeviceIdentity, Gateway, HostLosses, InterfaceInfo, Neighbor,
-    NextHop, OperStatus, Sensor, Timestamp, Uptime,
+    AdminStatus, AggregationMember, BridgePort, Counters, DeviceId, DeviceIdentity, Gateway, HostLosses, InterfaceInfo,
+    Neighbor, NextHop, OperStatus, Sensor, Timestamp, Uptime,
 };
 
 /// One look at a device. All that is in it was read at the same moment.

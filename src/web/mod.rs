@@ -4,7 +4,7 @@
 //! | route | what |
 //! |---|---|
 //! | `/` `/assets/*` | the page, out of the binary |
-//! | `/api/devices` `interfaces` `links` `groups` `optics` `alerts` `audit` | the present, out of the snapshot and the book |
+//! | `/api/devices` `interfaces` `links` `groups` `optics` `host` `alerts` `audit` | the present, out of the snapshot and the book |
 //! | `/api/silences` | silences and maintenance windows; POST makes a silence, DELETE `/api/silences/ID` ends one |
 //! | `/api/history` | the past of one interface |
 //! | `/api/status` | how we do |

@@ -34,6 +34,8 @@ pub struct WebState {
     pub edit: Arc<dyn Fn(Edit) -> Result<Silence, String> + Send + Sync>,
     /// The history, where it is kept.
     pub history: Option<History>,
+    /// What `/api/host` shows: what this machine loses.
+    pub host: Source<Value>,
     /// What `/api/status` shows.
     pub status: Source<Value>,
     /// Our own metrics as exposition text, such as [`crate::telemetry::Registry::render`] makes it.

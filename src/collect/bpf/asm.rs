@@ -307,7 +307,8 @@ mod tests {
     fn shown(code: &[u64]) -> Vec<(u8, u8, u8, i16, i32)> {
         let fields = |word: &u64| {
             let b = word.to_ne_bytes();
-            let (to, from) = if cfg!(target_endian = "little") { (b[1] & 15, b[1] >> 4) } else { (b[1] >> 4, b[1] & 15) };
+            let (to, from) =
+                if cfg!(target_endian = "little") { (b[1] & 15, b[1] >> 4) } else { (b[1] >> 4, b[1] & 15) };
             (b[0], to, from, i16::from_ne_bytes([b[2], b[3]]), i32::from_ne_bytes([b[4], b[5], b[6], b[7]]))
         };
         code.iter().map(fields).collect()

@@ -251,16 +251,16 @@ mod tests {
         };
         let kind = |kind: u32, count: u32| kind << 24 | count;
         let types: Vec<u32> = [
-            vec![name("int"), kind(1, 0), 4, 32],                                       // 1
-            vec![0, kind(STRUCT, 2), 8, name("a"), 1, 0, name("b"), 1, 32],             // 2
-            vec![0, kind(UNION, 2), 8, 0, 2, 0, name("all"), 1, 0],                     // 3
-            vec![0, kind(STRUCT, 2), 8, name("x"), 1, 0, name("y"), 1, 32],             // 4
-            vec![name("pair"), kind(TYPEDEF, 0), 4],                                    // 5
-            vec![name("box"), kind(STRUCT, 2), 16, 0, 3, 0, name("c"), 5, 64],          // 6
-            vec![name("why"), kind(ENUM, 2), 4, name("FINE"), 0, name("BAD"), 7],       // 7
-            vec![0, kind(FUNC_PROTO, 3), 0, 0, 1, 0, 1, 0, 1],                          // 8
-            vec![0, kind(PTR, 0), 8],                                                   // 9
-            vec![name("btf_trace_gone"), kind(TYPEDEF, 0), 9],                          // 10
+            vec![name("int"), kind(1, 0), 4, 32],                                 // 1
+            vec![0, kind(STRUCT, 2), 8, name("a"), 1, 0, name("b"), 1, 32],       // 2
+            vec![0, kind(UNION, 2), 8, 0, 2, 0, name("all"), 1, 0],               // 3
+            vec![0, kind(STRUCT, 2), 8, name("x"), 1, 0, name("y"), 1, 32],       // 4
+            vec![name("pair"), kind(TYPEDEF, 0), 4],                              // 5
+            vec![name("box"), kind(STRUCT, 2), 16, 0, 3, 0, name("c"), 5, 64],    // 6
+            vec![name("why"), kind(ENUM, 2), 4, name("FINE"), 0, name("BAD"), 7], // 7
+            vec![0, kind(FUNC_PROTO, 3), 0, 0, 1, 0, 1, 0, 1],                    // 8
+            vec![0, kind(PTR, 0), 8],                                             // 9
+            vec![name("btf_trace_gone"), kind(TYPEDEF, 0), 9],                    // 10
         ]
         .concat();
         let length = types.len() as u32 * 4;
@@ -285,7 +285,8 @@ mod tests {
 
     fn ask(bytes: Vec<u8>) {
         if let Ok(btf) = Btf::parse(bytes) {
-            let _ = (btf.offset("box", &["b"]), btf.offset("box", &["c", "y"]), btf.values("why"), btf.tracepoint("gone"));
+            let _ =
+                (btf.offset("box", &["b"]), btf.offset("box", &["c", "y"]), btf.values("why"), btf.tracepoint("gone"));
         }
     }
 

@@ -62,8 +62,7 @@ impl Attr {
     unsafe fn call(mut self, command: libc::c_long) -> io::Result<libc::c_long> {
         // SAFETY: the pointer and the length are those of the words, which live during the call; what they point to is
         // the caller's promise.
-        let result =
-            unsafe { libc::syscall(libc::SYS_bpf, command, self.0.as_mut_ptr(), size_of::<[u64; WORDS]>()) };
+        let result = unsafe { libc::syscall(libc::SYS_bpf, command, self.0.as_mut_ptr(), size_of::<[u64; WORDS]>()) };
         if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
     }
 }
@@ -247,7 +246,12 @@ impl Program {
     /// EPERM without CAP_BPF and, for what traces, CAP_PERFMON; what the verifier has against it.
     pub fn load(kind: ProgramKind, name: &str, code: &[u64]) -> Result<Self, LoadError> {
         let attempt = |log: &mut [u8]| {
-            let license = c"Apache-2.0";
+            // The kernel's structures are open to programs under its own license alone, so what traces is given under that
+            // too; the rest is under the project's.
+            let license = match kind {
+                ProgramKind::Tracepoint(_) | ProgramKind::RawTracepoint => c"Dual MIT/GPL",
+                ProgramKind::Traffic => c"Apache-2.0",
+            };
             let (number, expected, type_id) = match kind {
                 ProgramKind::Tracepoint(id) => (26, 23, id),
                 ProgramKind::RawTracepoint => (17, 0, 0),

@@ -60,13 +60,7 @@ pub(super) struct Ledger {
 
 impl Ledger {
     pub fn new(since: Timestamp) -> Self {
-        Self {
-            since,
-            lines: BTreeMap::new(),
-            harmless: BTreeMap::new(),
-            counters: HashMap::new(),
-            left_out: 0,
-        }
+        Self { since, lines: BTreeMap::new(), harmless: BTreeMap::new(), counters: HashMap::new(), left_out: 0 }
     }
 
     /// The counters as they stand. The first look is where they begin; a counter that is new later began at 0, as does
@@ -193,14 +187,18 @@ mod tests {
         ledger.count(&qdisc(1_000), true);
         assert_eq!(ledger.losses(Some((0, 0))).losses, []);
         ledger.count(&qdisc(1_100), false);
-        ledger.trace(vec![drops("QDISC_DROP", "eth0", 60), drops("QDISC_OVERLIMIT", "eth0", 30), drops("OTHERHOST", "eth0", 9)]);
+        ledger.trace(vec![
+            drops("QDISC_DROP", "eth0", 60),
+            drops("QDISC_OVERLIMIT", "eth0", 30),
+            drops("OTHERHOST", "eth0", 9),
+        ]);
         let told = ledger.losses(Some((0, 2)));
         let [loss] = &told.losses[..] else { panic!("{told:?}") };
         assert_eq!((loss.packets, loss.counted, loss.traced, loss.unexplained()), (100, Some(100), Some(90), 10));
-        assert_eq!(loss.reasons.iter().map(|row| (&*row.reason, row.packets)).collect::<Vec<_>>(), [
-            ("QDISC_DROP", 60),
-            ("QDISC_OVERLIMIT", 30)
-        ]);
+        assert_eq!(
+            loss.reasons.iter().map(|row| (&*row.reason, row.packets)).collect::<Vec<_>>(),
+            [("QDISC_DROP", 60), ("QDISC_OVERLIMIT", 30)]
+        );
         assert_eq!((told.harmless[0].packets, told.missed), (9, 2));
 
         // The qdisc was replaced: it counts from 0, and nothing is told twice.
@@ -216,11 +214,12 @@ mod tests {
         let elsewhere = Traced { namespace: Some(7), ..drops("NO_SOCKET", "eth0", 3) };
         ledger.trace(vec![drops("NETFILTER_DROP", "eth0", 4), drops("NETFILTER_DROP", "eth1", 5), elsewhere]);
         let told = ledger.losses(Some((0, 0)));
-        let shown = |loss: &HostLoss| (loss.cause, loss.interface.is_some(), loss.namespace, loss.packets, loss.counted);
-        assert_eq!(told.losses.iter().map(shown).collect::<Vec<_>>(), [
-            (HostCause::Filtered, false, None, 9, None),
-            (HostCause::NoListener, false, Some(7), 3, None),
-        ]);
+        let shown =
+            |loss: &HostLoss| (loss.cause, loss.interface.is_some(), loss.namespace, loss.packets, loss.counted);
+        assert_eq!(
+            told.losses.iter().map(shown).collect::<Vec<_>>(),
+            [(HostCause::Filtered, false, None, 9, None), (HostCause::NoListener, false, Some(7), 3, None),]
+        );
         let mut ledger = Ledger::new(Timestamp::default());
         ledger.count(&[counter("softnet dropped", HostCause::BacklogFull, None, 8)], true);
         ledger.count(&[counter("softnet dropped", HostCause::BacklogFull, None, 11)], false);

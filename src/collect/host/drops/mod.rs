@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! counters.rs  /proc/net: protocols, backlog      --+ totals
-//! ../kernel.rs qdiscs of all interfaces           --+--> ledger.rs --> HostLosses
+//! ../kernel.rs qdiscs and rings of all interfaces --+--> ledger.rs --> HostLosses
 //! tracer.rs    reasons, counted in the kernel     --+ attribution
 //!   reasons.rs what they mean; symbols.rs names of functions
 //! ```
@@ -59,6 +59,8 @@ impl std::error::Error for LookError {}
 struct Port {
     name: Arc<str>,
     carrier: bool,
+    /// Packets for which its card had no room in a ring.
+    missed: Option<u64>,
 }
 
 /// Looks again and again at what this machine loses.
@@ -135,7 +137,8 @@ impl HostDrops {
         let port = |link: super::kernel::Link| {
             let running = link.flags.contains(LinkFlags::Up | LinkFlags::LowerUp);
             let carrier = running && !matches!(link.state, State::Down | State::LowerLayerDown | State::NotPresent);
-            (link.if_index, Port { name: link.name.into(), carrier })
+            let missed = link.stats.map(|stats| stats.rx_missed_errors);
+            (link.if_index, Port { name: link.name.into(), carrier, missed })
         };
         Ok(self.kernel.links()?.into_iter().map(port).collect())
     }
@@ -150,6 +153,12 @@ impl HostDrops {
             value: u64::from(qdisc.dropped),
         };
         counted.extend(self.kernel.root_qdiscs().unwrap_or_default().into_iter().map(qdisc));
+        // Drivers that count the same in rx_fifo_errors and rx_over_errors count it here too.
+        let missed = |port: &Port| {
+            let interface = Some(Arc::clone(&port.name));
+            Some(Counted { cause: HostCause::RingOverrun, interface, name: "rx_missed_errors", value: port.missed? })
+        };
+        counted.extend(ports.values().filter_map(missed));
         counted.retain(|one| one.name != "qdisc drops" || one.interface.is_some());
         counted
     }
@@ -182,3 +191,6 @@ impl HostDrops {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

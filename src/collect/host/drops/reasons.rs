@@ -15,15 +15,40 @@ pub(super) fn cause(reason: &str, site: Option<&str>, carrier: bool) -> Option<H
         "NOT_SPECIFIED" if at("veth_xdp_rcv_skb") || at("netif_receive_generic_xdp") => C::Filtered,
         "SKB_CONSUMED" | "SOCKET_CLOSE" | "UNIX_DISCONNECT" | "UNIX_SKIP_OOB" | "QUEUE_PURGE" => return None,
         // For others, or of protocols that are not spoken here: every host on a wire has them.
-        "OTHERHOST" | "UNHANDLED_PROTO" | "LOCAL_MAC" | "MAC_IEEE_MAC_CONTROL" | "BRIDGE_INGRESS_STP_STATE"
-        | "TAP_FILTER" | "TAP_TXFILTER" | "IPV6DISABLED" | "IPV6_NDISC_NS_OTHERHOST" | "ARP_PVLAN_DISABLE"
+        "OTHERHOST"
+        | "UNHANDLED_PROTO"
+        | "LOCAL_MAC"
+        | "MAC_IEEE_MAC_CONTROL"
+        | "BRIDGE_INGRESS_STP_STATE"
+        | "TAP_FILTER"
+        | "TAP_TXFILTER"
+        | "IPV6DISABLED"
+        | "IPV6_NDISC_NS_OTHERHOST"
+        | "ARP_PVLAN_DISABLE"
         | "UNICAST_IN_L2_MULTICAST" => return None,
         // TCP in the course of things: what came twice, late or after the end is sent again or not needed.
-        "TCP_OLD_DATA" | "TCP_OFOMERGE" | "TCP_OLD_SEQUENCE" | "TCP_OLD_ACK" | "TCP_TOO_OLD_ACK" | "TCP_CLOSE"
-        | "TCP_RESET" | "TCP_FLAGS" | "TCP_FASTOPEN" | "TCP_ABORT_ON_DATA" | "TCP_RFC7323_PAWS"
-        | "TCP_RFC7323_PAWS_ACK" | "TCP_RFC7323_TW_PAWS" | "TCP_RFC7323_TSECR" | "TCP_OVERWINDOW" | "TCP_ZEROWINDOW"
-        | "TCP_INVALID_SEQUENCE" | "TCP_INVALID_END_SEQUENCE" | "TCP_INVALID_ACK_SEQUENCE" | "TCP_ACK_UNSENT_DATA"
-        | "TCP_INVALID_SYN" | "DUP_FRAG" => return None,
+        "TCP_OLD_DATA"
+        | "TCP_OFOMERGE"
+        | "TCP_OLD_SEQUENCE"
+        | "TCP_OLD_ACK"
+        | "TCP_TOO_OLD_ACK"
+        | "TCP_CLOSE"
+        | "TCP_RESET"
+        | "TCP_FLAGS"
+        | "TCP_FASTOPEN"
+        | "TCP_ABORT_ON_DATA"
+        | "TCP_RFC7323_PAWS"
+        | "TCP_RFC7323_PAWS_ACK"
+        | "TCP_RFC7323_TW_PAWS"
+        | "TCP_RFC7323_TSECR"
+        | "TCP_OVERWINDOW"
+        | "TCP_ZEROWINDOW"
+        | "TCP_INVALID_SEQUENCE"
+        | "TCP_INVALID_END_SEQUENCE"
+        | "TCP_INVALID_ACK_SEQUENCE"
+        | "TCP_ACK_UNSENT_DATA"
+        | "TCP_INVALID_SYN"
+        | "DUP_FRAG" => return None,
 
         // A queue of an interface without a carrier is one that drops all.
         "QDISC_DROP" if !carrier => C::NoCarrier,
@@ -39,12 +64,18 @@ pub(super) fn cause(reason: &str, site: Option<&str>, carrier: bool) -> Option<H
         name if name.starts_with("TCP_MD5") || name.starts_with("TCP_AO") || name == "TCP_AUTH_HDR" => C::Filtered,
         "IP_RPFILTER" => C::ReversePath,
 
-        "IP_OUTNOROUTES" | "IP_INNOROUTES" | "IP_INADDRERRORS" | "IP_INVALID_DEST" | "VXLAN_VNI_NOT_FOUND" => C::NoRoute,
+        "IP_OUTNOROUTES" | "IP_INNOROUTES" | "IP_INADDRERRORS" | "IP_INVALID_DEST" | "VXLAN_VNI_NOT_FOUND" => {
+            C::NoRoute
+        }
         "NEIGH_FAILED" | "NEIGH_QUEUEFULL" | "NEIGH_DEAD" | "NEIGH_CREATEFAIL" | "NEIGH_HH_FILLFAIL" => C::NoNeighbor,
         "PKT_TOO_BIG" => C::TooBig,
         "NO_SOCKET" | "IP_NOPROTO" => C::NoListener,
 
-        "SOCKET_RCVBUFF" | "PROTO_MEM" | "SOCKET_BACKLOG" | "TCP_OFO_QUEUE_PRUNE" | "TCP_OFO_DROP"
+        "SOCKET_RCVBUFF"
+        | "PROTO_MEM"
+        | "SOCKET_BACKLOG"
+        | "TCP_OFO_QUEUE_PRUNE"
+        | "TCP_OFO_DROP"
         | "PACKET_SOCK_ERROR" => C::SocketBufferFull,
         "TCP_LISTEN_OVERFLOW" => C::ListenQueueFull,
 

@@ -8,6 +8,8 @@
 //! The table is bounded; what finds no room is counted in one number. Entries that stand still are taken out before it
 //! is full: what is told is how many more there are than at the last look.
 
+// The program that this file makes may be used under the MIT license or the GPL, version 2, too: the kernel asks for that.
+
 use std::collections::HashMap;
 use std::fmt;
 use std::io;
@@ -46,7 +48,8 @@ impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const GRANT: &str = "run it as root, or grant CAP_BPF and CAP_PERFMON \
                              (setcap cap_bpf,cap_perfmon,cap_syslog+ep on the binary; CAP_SYSLOG is for the names of functions)";
-        let denied = |error: &io::Error| error.kind() == io::ErrorKind::PermissionDenied;
+        // EACCES is the verifier's word against the program.
+        let denied = |error: &io::Error| error.raw_os_error() == Some(libc::EPERM);
         match self {
             Self::Map(error) | Self::Attach(error) | Self::Load(LoadError { error, .. }) if denied(error) => {
                 write!(f, "the kernel does not let us trace drops: {GRANT}")
@@ -58,7 +61,9 @@ impl fmt::Display for OpenError {
             Self::Types(error) => write!(f, "this kernel does not name reasons for drops (5.17 and newer do): {error}"),
             Self::Assemble(error) => error.fmt(f),
             Self::Map(error) => write!(f, "the kernel makes no BPF map: {error}"),
-            Self::Load(LoadError { error, log }) => write!(f, "the kernel does not take the program that counts drops: {error}: {log}"),
+            Self::Load(LoadError { error, log }) => {
+                write!(f, "the kernel does not take the program that counts drops: {error}: {log}")
+            }
             Self::Attach(error) => write!(f, "the program that counts drops cannot be attached to kfree_skb: {error}"),
         }
     }
@@ -130,35 +135,42 @@ impl Layout {
     }
 }
 
-/// The program. A pointer that leads nowhere reads as 0: the kernel sees to that.
+/// The program. What a pointer leads to that leads nowhere reads as 0: the kernel sees to that.
 fn program(layout: &Layout, counts: &Map, overflow: &Map) -> Result<Vec<u64>, AssembleError> {
     const KEY: i16 = -24;
+    const NAMESPACE: i16 = KEY + 8;
+    const INTERFACE: i16 = KEY + 12;
     const VALUE: i16 = -32;
     const ZERO: i16 = -40;
     let mut asm = Assembler::new();
-    let (indexed, named, insert, end) = (asm.label(), asm.label(), asm.label(), asm.label());
+    let (of_socket, of_reader, named, insert, end) = (asm.label(), asm.label(), asm.label(), asm.label(), asm.label());
     asm.mov(R6, R1).load(Size::U64, R7, R6, 0);
     asm.load(Size::U64, R1, R6, 8).store(Size::U64, R10, KEY, R1);
+    asm.store(Size::U32, R10, NAMESPACE, 0);
+    asm.load(Size::U32, R1, R7, layout.skb_iif).store(Size::U32, R10, INTERFACE, R1);
     asm.load(Size::U64, R1, R6, 16).store(Size::U32, R10, KEY + 16, R1);
     asm.load(Size::U16, R1, R7, layout.skb_protocol).store(Size::U16, R10, KEY + 20, R1);
     asm.store(Size::U16, R10, KEY + 22, 0);
-    // The interface: where the packet is, or where it came in.
-    asm.load(Size::U64, R8, R7, layout.skb_dev).load(Size::U32, R1, R8, layout.dev_index);
-    asm.jump_if(Cond::Ne, R1, 0, indexed);
-    asm.load(Size::U32, R1, R7, layout.skb_iif);
-    asm.bind(indexed).store(Size::U32, R10, KEY + 12, R1);
+    // The interface where the packet is, else where it came in. A queued packet's pointer may be another thing's number: then
+    // what it leads to reads as 0.
+    asm.load(Size::U64, R8, R7, layout.skb_dev).jump_if(Cond::Eq, R8, 0, of_socket);
+    asm.load(Size::U32, R1, R8, layout.dev_index).jump_if(Cond::Eq, R1, 0, of_socket);
+    asm.store(Size::U32, R10, INTERFACE, R1);
     // The namespace: of the interface, of the packet's socket, of the socket that should have had it.
-    asm.load(Size::U64, R1, R8, layout.dev_net).load(Size::U32, R1, R1, layout.net_inode);
-    asm.jump_if(Cond::Ne, R1, 0, named);
-    asm.load(Size::U64, R1, R7, layout.skb_sk).load(Size::U64, R1, R1, layout.sock_net);
-    asm.load(Size::U32, R1, R1, layout.net_inode).jump_if(Cond::Ne, R1, 0, named);
+    asm.load(Size::U64, R1, R8, layout.dev_net).jump_if(Cond::Eq, R1, 0, of_socket);
+    asm.load(Size::U32, R1, R1, layout.net_inode).jump_if(Cond::Eq, R1, 0, of_socket);
+    asm.store(Size::U32, R10, NAMESPACE, R1).jump(named);
+    asm.bind(of_socket).load(Size::U64, R1, R7, layout.skb_sk).jump_if(Cond::Eq, R1, 0, of_reader);
+    asm.load(Size::U64, R1, R1, layout.sock_net).jump_if(Cond::Eq, R1, 0, of_reader);
+    asm.load(Size::U32, R1, R1, layout.net_inode).jump_if(Cond::Eq, R1, 0, of_reader);
+    asm.store(Size::U32, R10, NAMESPACE, R1).jump(named);
+    asm.bind(of_reader);
     if layout.arguments > 3 {
-        let (some, none) = (asm.label(), asm.label());
-        asm.load(Size::U64, R2, R6, 24).jump_if(Cond::Ne, R2, 0, some).mov(R1, 0).jump(none);
-        asm.bind(some).load(Size::U64, R1, R2, layout.sock_net).load(Size::U32, R1, R1, layout.net_inode);
-        asm.bind(none);
+        asm.load(Size::U64, R1, R6, 24).jump_if(Cond::Eq, R1, 0, named);
+        asm.load(Size::U64, R1, R1, layout.sock_net).jump_if(Cond::Eq, R1, 0, named);
+        asm.load(Size::U32, R1, R1, layout.net_inode).store(Size::U32, R10, NAMESPACE, R1);
     }
-    asm.bind(named).store(Size::U32, R10, KEY + 8, R1);
+    asm.bind(named);
     // The value is this processor's own, and the program never interrupts itself: no atomics needed.
     asm.load_map(R1, counts.as_fd()).mov(R2, R10).alu(Alu::Add, R2, i32::from(KEY)).call(helper::MAP_LOOKUP);
     asm.jump_if(Cond::Eq, R0, 0, insert);
@@ -196,7 +208,8 @@ impl Tracer {
         let values = btf.values("skb_drop_reason").map_err(OpenError::Types)?;
         let short = |name: &str| name.strip_prefix("SKB_DROP_REASON_").unwrap_or(name).to_owned();
         let names = values.into_iter().map(|(number, name)| (number, short(name))).collect();
-        let counts = Map::create(MapKind::PerCpuHash, "selvedge_drops", Key::LEN, 8, ENTRIES).map_err(OpenError::Map)?;
+        let counts =
+            Map::create(MapKind::PerCpuHash, "selvedge_drops", Key::LEN, 8, ENTRIES).map_err(OpenError::Map)?;
         let overflow = Map::create(MapKind::PerCpuArray, "selvedge_over", 4, 8, 1).map_err(OpenError::Map)?;
         let code = program(&layout, &counts, &overflow).map_err(OpenError::Assemble)?;
         let program = Program::load(ProgramKind::Tracepoint(layout.tracepoint), "selvedge_drops", &code);

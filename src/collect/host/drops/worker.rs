@@ -56,7 +56,8 @@ impl DropsHandle {
                 if !wanted {
                     drops = None;
                     set(&shared, |status| {
-                        *status = DropsStatus { counters: Ability::Off, reasons: Ability::Off, ..DropsStatus::default() };
+                        *status =
+                            DropsStatus { counters: Ability::Off, reasons: Ability::Off, ..DropsStatus::default() };
                     });
                 } else if drops.is_none() {
                     match HostDrops::open(&root, clock()) {
@@ -132,5 +133,10 @@ fn look(drops: &mut HostDrops, device: &DeviceId, sink: &SampleSink, clock: &Clo
     set(shared, |status| {
         *status = DropsStatus { counters: Ability::Running, reasons, losses: told, time_squeeze, tcp_retransmitted };
     });
-    sink(Sample { device: device.clone(), taken_at: clock(), device_uptime: None, reading: Reading::HostLosses(losses) });
+    sink(Sample {
+        device: device.clone(),
+        taken_at: clock(),
+        device_uptime: None,
+        reading: Reading::HostLosses(losses),
+    });
 }
