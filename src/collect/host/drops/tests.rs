@@ -43,7 +43,9 @@ fn play(scene: impl FnOnce(&mut Scene) + Send + 'static) {
         assert_eq!(drops.untraced(), None, "as root drops can be traced");
         scene(&mut Scene { drops });
     });
-    played.join().expect("the scene");
+    if let Err(panic) = played.join() {
+        std::panic::resume_unwind(panic);
+    }
 }
 
 fn run(program: &str, arguments: &[&str]) {
@@ -212,6 +214,8 @@ fn no_route_a_forged_source_a_small_mtu_and_a_silent_neighbor() {
     play(|scene| {
         wire("near", "far", "10.9.0.1/24");
         wire("west", "east", "10.8.0.1/24");
+        // Where errors are told to, nobody is asked for.
+        ip("neigh add 10.9.0.7 lladdr 02:00:00:00:00:07 dev near nud permanent");
         ip("link set west mtu 1000");
         set("ipv4/ip_forward", "1");
         set("ipv4/conf/all/rp_filter", "0");
