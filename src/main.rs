@@ -29,6 +29,8 @@ enum Command {
     Discover(command::discover::Args),
     /// Where and why this machine loses packets: live, by reason, place and function
     Drops(command::drops::Args),
+    /// What is doubled, what hangs on a single part, and what would be lost without something
+    Audit(command::audit::Args),
     /// Record a device's walk to a .snmprec file
     Record(command::record::Args),
     /// Serve SNMP agents on loopback: a leaf-spine with moving traffic, or recordings
@@ -49,6 +51,7 @@ fn main() -> ExitCode {
         Command::Poll(args) => command::poll::run(args, command::from_config),
         Command::Discover(args) => command::discover::run(args),
         Command::Drops(args) => command::drops::run(args),
+        Command::Audit(args) => command::audit::run(args),
         Command::Record(args) => command::record::run(args, command::from_config),
         Command::Simulate(args) => command::simulate::run(args),
         Command::Demo(args) => command::demo::run(args),

@@ -17,6 +17,7 @@ mod phrase;
 pub mod redundancy;
 pub mod saturation;
 pub mod silent_loss;
+pub mod single_points;
 mod threshold;
 
 use std::collections::HashMap;
@@ -26,6 +27,7 @@ use crate::fabric::{
     DeviceId, DeviceState, Direction, FindingKey, FindingKind, HostLosses, InterfaceId, InterfaceState, LinkHealth,
     LinkId, LinkLoss, LinkState, Sensor, Subject, Timestamp, UtilizationSpread, Verdict,
 };
+use crate::topology::ledger::Audit;
 use crate::topology::{Change, GroupReport, LinkReport};
 
 use threshold::Live;
@@ -49,6 +51,8 @@ pub struct Settings {
     pub black_hole: silent_loss::BlackHoleSettings,
     /// `[detect.redundancy]`
     pub redundancy: redundancy::Settings,
+    /// `[detect.single_points]`
+    pub single_points: single_points::Settings,
     /// `[detect.device]`
     pub device: device::Settings,
     /// `[detect.optics]`
@@ -124,6 +128,7 @@ pub struct Detectors {
     forecasts: HashMap<(InterfaceId, Direction), Live>,
     /// There is one host, the one we run on.
     host: host_drops::Memory,
+    single_points: single_points::Memory,
 }
 
 impl Detectors {
@@ -138,6 +143,7 @@ impl Detectors {
             devices: HashMap::new(),
             forecasts: HashMap::new(),
             host: host_drops::Memory::default(),
+            single_points: single_points::Memory::new(),
         }
     }
 
@@ -180,6 +186,7 @@ impl Detectors {
                     self.forecasts.insert((id.clone(), *direction), Live::PRIMED);
                 }
                 (subject, FindingKind::DropsHost, None) => self.host.prime(subject),
+                (_, FindingKind::SinglePointOfFailure, _) => single_points::prime(key, &mut self.single_points),
                 // Of a detector that is not here (any more): nobody else would ever end it.
                 _ => {}
             }
@@ -200,6 +207,9 @@ impl Detectors {
             for (name, memory) in self.groups.drain() {
                 verdicts.extend(group_over(&name, &memory));
             }
+        }
+        if !self.settings.single_points.enabled {
+            verdicts.extend(self.single_points.drain().map(|(key, _)| (key, Verdict::Absent)));
         }
         if !self.settings.device.enabled {
             for (id, memory) in &mut self.devices {
@@ -402,6 +412,14 @@ impl Detectors {
             _ => {}
         }
         verdicts
+    }
+
+    /// The ledger was written anew.
+    pub fn audit(&mut self, now: Timestamp, audit: &Audit) -> Verdicts {
+        if !self.settings.single_points.enabled {
+            return Verdicts::new();
+        }
+        single_points::look(&self.settings.single_points, now, audit, &mut self.single_points)
     }
 
     /// A device was asked.
