@@ -68,7 +68,6 @@ fn watch(args: &Args) -> Result<bool, String> {
     }
     let began = Instant::now();
     let mut before = HostLosses::default();
-    let mut rows = 0;
     loop {
         std::thread::sleep(args.interval);
         let losses = drops.look().map_err(|error| format!("what is lost cannot be read: {error}"))?;
@@ -86,14 +85,8 @@ fn watch(args: &Args) -> Result<bool, String> {
                 // Home and clear: a table that stands still and whose numbers move.
                 format!("\x1b[H\x1b[J{}", report.human())
             }
-            // Piped, only what is new is worth a line.
-            Format::Human if args.follow => match report.rows().len() {
-                new if losses == before && new == rows => String::new(),
-                new => {
-                    rows = new;
-                    report.human()
-                }
-            },
+            // Piped, only what is new is worth lines.
+            Format::Human if args.follow && losses == before => String::new(),
             Format::Human => report.human(),
         };
         let mut out = std::io::stdout().lock();
@@ -132,14 +125,11 @@ struct Row<'a> {
 
 fn rows_of(losses: &HostLosses, all: bool) -> Vec<Row<'_>> {
     let mut rows = Vec::new();
-    let key = |cause: &'static str, namespace, of: &'_ TracedReason| -> (&'static str, Option<u32>, u16) {
-        (cause, namespace, of.ether_type)
-    };
     for loss in &losses.losses {
         let (class, place, cause) = (loss.cause.class().as_str(), loss.cause.place().as_str(), loss.cause.as_str());
         for of in &loss.reasons {
-            let (cause, namespace, ether_type) = key(cause, loss.namespace, of);
-            let key = (cause, of.interface.as_deref(), namespace, &*of.reason, of.site.as_deref(), ether_type);
+            let (interface, site) = (of.interface.as_deref(), of.site.as_deref());
+            let key = (cause, interface, loss.namespace, &*of.reason, site, of.ether_type);
             rows.push(Row { key, packets: of.packets, class, place, reason: of.reason.to_string() });
         }
         let rest = loss.unexplained();

@@ -334,6 +334,9 @@ impl Detectors {
         if !self.settings.host_drops.enabled {
             return Verdicts::new();
         }
+        if losses.since == Timestamp::default() {
+            return self.host.forget(|_| true).into_iter().map(|key| (key, Verdict::Absent)).collect();
+        }
         host_drops::look(&self.settings.host_drops, now, device, losses, &mut self.host)
     }
 

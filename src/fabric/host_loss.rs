@@ -168,10 +168,10 @@ pub struct TracedReason {
     pub packets: u64,
 }
 
-/// All that a host lost.
+/// All that a host lost. The default says that it is not looked at (any more).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct HostLosses {
-    /// From when on it was counted.
+    /// From when on it was counted; 0 where it is not.
     pub since: Timestamp,
     /// By cause, place and interface.
     pub losses: Vec<HostLoss>,

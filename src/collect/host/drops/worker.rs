@@ -54,7 +54,10 @@ impl DropsHandle {
             loop {
                 let wanted = settings.enabled && settings.drops;
                 if !wanted {
-                    drops = None;
+                    if drops.take().is_some() {
+                        let reading = Reading::HostLosses(Arc::default());
+                        sink(Sample { device: device.clone(), taken_at: clock(), device_uptime: None, reading });
+                    }
                     set(&shared, |status| {
                         *status =
                             DropsStatus { counters: Ability::Off, reasons: Ability::Off, ..DropsStatus::default() };
