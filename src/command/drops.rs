@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::Format;
 #[cfg(target_os = "linux")]
 use crate::collect::host::drops::HostDrops;
-use crate::fabric::{HostLoss, HostLosses, TracedReason};
+use crate::fabric::{HostLoss, HostLosses};
 
 /// Options of `selvedge drops`.
 #[derive(clap::Args, Debug)]
@@ -259,7 +259,7 @@ fn protocol(ether_type: u16) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fabric::HostCause;
+    use crate::fabric::{HostCause, TracedReason};
 
     fn losses(packets: u64) -> HostLosses {
         let reason = |reason: &str, packets| TracedReason {

@@ -16,6 +16,7 @@ use crate::collect::host::drops::DropsHandle;
 use crate::collect::snmp::Poller;
 use crate::collect::traps::TrapStats;
 use crate::deliver::{self, Deliverer};
+use crate::export::Exports;
 use crate::fabric::{DeviceHealth, HostLoss, Snapshot, Timestamp};
 use crate::history::{History, State};
 use crate::telemetry::{Kind, Registry, process};
@@ -36,6 +37,7 @@ pub(super) struct Status {
     pub host: Arc<host::Handle>,
     pub drops: Arc<DropsHandle>,
     pub history: Option<History>,
+    pub exports: Exports,
     pub deliverer: Arc<Deliverer>,
     pub queue: SampleSender,
     pub commands: Sender<Command>,
@@ -136,6 +138,8 @@ impl Status {
             "receivers": receivers,
             "alert_store": if stats.store_failing() { "failing" } else { "ok" },
             "history": history,
+            "exports": self.exports.stats().iter().map(|export| json!(export.report())).collect::<Vec<_>>(),
+            "exports_dropped": self.exports.lost(),
         })
     }
 
@@ -294,6 +298,7 @@ impl Status {
         if let Some(history) = &self.history {
             history.expose(&registry);
         }
+        self.exports.expose(&registry);
         registry
     }
 
