@@ -74,7 +74,9 @@ impl Memory {
 
     /// What is told and now is not any more, of subjects that are forgotten.
     pub(super) fn forget(&mut self, concerns: impl Fn(&Subject) -> bool) -> Vec<FindingKey> {
-        self.live.extract_if(.., |subject, _| concerns(subject)).map(|(subject, _)| key(&subject)).collect()
+        let keys = self.live.keys().filter(|subject| concerns(subject)).map(key).collect();
+        self.live.retain(|subject, _| !concerns(subject));
+        keys
     }
 }
 

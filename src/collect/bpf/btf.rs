@@ -162,7 +162,7 @@ impl Btf {
             }
         }
         // Bit fields lie between octets; none of them is asked for.
-        (bits % 8 == 0).then(|| i16::try_from(bits / 8).ok()).flatten().ok_or_else(missing)
+        bits.is_multiple_of(8).then(|| i16::try_from(bits / 8).ok()).flatten().ok_or_else(missing)
     }
 
     /// Where a member lies, bits, and its type.
