@@ -27,6 +27,8 @@ enum Command {
     Poll(command::poll::Args),
     /// Crawl the fabric from a few devices on, and write a file of targets
     Discover(command::discover::Args),
+    /// Where and why this machine loses packets: live, by reason, place and function
+    Drops(command::drops::Args),
     /// What is doubled, what hangs on a single part, and what would be lost without something
     Audit(command::audit::Args),
     /// Record a device's walk to a .snmprec file
@@ -48,6 +50,7 @@ fn main() -> ExitCode {
         Command::Check(args) => command::check::run(args),
         Command::Poll(args) => command::poll::run(args, command::from_config),
         Command::Discover(args) => command::discover::run(args),
+        Command::Drops(args) => command::drops::run(args),
         Command::Audit(args) => command::audit::run(args),
         Command::Record(args) => command::record::run(args, command::from_config),
         Command::Simulate(args) => command::simulate::run(args),

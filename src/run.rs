@@ -30,6 +30,7 @@ use self::status::Status;
 pub use self::views::{Drawing, Views};
 use crate::aggregate::{self, Changes, Table};
 use crate::alert::{Book, Gate, Silences};
+use crate::collect::host::drops::DropsHandle;
 use crate::collect::host::{self, Host};
 use crate::collect::snmp::{NameChange, NameSink, Poke, Poller, Progress, Who};
 use crate::collect::traps::TrapListener;
@@ -97,6 +98,7 @@ pub struct Selvedge {
     poller: Arc<Poller>,
     traps: Option<TrapListener>,
     host: Arc<host::Handle>,
+    drops: Arc<DropsHandle>,
     history: Option<History>,
     exports: Exports,
     deliverer: Arc<Deliverer>,
@@ -220,6 +222,14 @@ impl Selvedge {
             None => None,
         };
         let host = Arc::new(Host::start(settings.host.clone(), Arc::clone(&sink), Arc::new(clock::now)));
+        let drops = DropsHandle::start(
+            "/".into(),
+            settings.host.clone(),
+            host.device().clone(),
+            Arc::clone(&sink),
+            Arc::new(clock::now),
+        );
+        let drops = Arc::new(drops);
         poller.set_profiles(Arc::clone(&settings.snmp.profiles));
         poller.reconfigure(settings.targets.clone()).await;
 
@@ -228,6 +238,7 @@ impl Selvedge {
             poller: Arc::clone(&poller),
             traps: traps.as_ref().map(|traps| Arc::clone(traps.stats())),
             host: Arc::clone(&host),
+            drops: Arc::clone(&drops),
             history: history.clone(),
             exports: exports.clone(),
             deliverer: Arc::clone(&deliverer),
@@ -243,6 +254,7 @@ impl Selvedge {
             poller,
             traps,
             host,
+            drops,
             history,
             exports,
             deliverer,
@@ -269,6 +281,11 @@ impl Selvedge {
     /// How far the targets have come.
     pub fn progress(&self) -> Progress {
         self.poller.progress()
+    }
+
+    /// What this machine loses.
+    pub fn drops(&self) -> &DropsHandle {
+        &self.drops
     }
 
     /// The collector of this machine.
@@ -302,6 +319,7 @@ impl Selvedge {
             self.exports.reconfigure(settings.exports.clone());
         }
         self.host.reconfigure(settings.host.clone());
+        self.drops.reconfigure(settings.host.clone());
         self.poller.set_profiles(Arc::clone(&settings.snmp.profiles));
         self.poller.reconfigure(settings.targets.clone()).await;
         self.settings = settings;
@@ -314,6 +332,7 @@ impl Selvedge {
         let _ = self.web.await;
         drop(self.traps);
         // Their last holders: both end here, the host's thread within a blink.
+        drop(self.drops);
         drop(self.host);
         drop(self.poller);
         let forecaster = self.forecaster;

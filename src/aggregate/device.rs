@@ -221,7 +221,8 @@ impl Device {
             | Reading::SpanningTree(_)
             | Reading::Sensors(_)
             | Reading::NextHops(_)
-            | Reading::Gateways(_) => {
+            | Reading::Gateways(_)
+            | Reading::HostLosses(_) => {
                 (self.words.health, self.words.unreachable) = (DeviceHealth::Ok, None);
                 self.words.answered_at = self.words.answered_at.max(Some(at));
                 if let Some(uptime) = sample.device_uptime {

@@ -1,5 +1,6 @@
 //! Collectors: they look at devices and tell the core.
 
+pub mod bpf;
 pub mod clock;
 pub mod host;
 mod settings;

@@ -43,12 +43,14 @@ pub struct HostSettings {
     pub interval: Duration,
     /// Listen for LLDP frames on this machine's ports (needs CAP_NET_RAW).
     pub lldp: bool,
+    /// Look where and why this machine loses packets (reasons need CAP_BPF and CAP_PERFMON).
+    pub drops: bool,
     /// Labels for its alerts and metrics.
     pub labels: Labels,
 }
 
 impl Default for HostSettings {
     fn default() -> Self {
-        Self { enabled: true, interval: Duration::from_secs(1), lldp: true, labels: Labels::new() }
+        Self { enabled: true, interval: Duration::from_secs(1), lldp: true, drops: true, labels: Labels::new() }
     }
 }

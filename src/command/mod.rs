@@ -5,6 +5,7 @@ pub mod check;
 pub mod demo;
 mod device;
 pub mod discover;
+pub mod drops;
 pub mod poll;
 pub mod record;
 pub mod run;

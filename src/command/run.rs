@@ -191,12 +191,14 @@ fn this_machine(wanted: bool, selvedge: &Selvedge) -> String {
     }
     // It starts in a blink; whoever reads this wants to know what became of it.
     let mut status = selvedge.host().status();
+    let mut reasons = selvedge.drops().status().reasons;
     for _ in 0..20 {
-        if status.counters != Ability::Starting && status.lldp != Ability::Starting {
+        if ![&status.counters, &status.lldp, &reasons].contains(&&Ability::Starting) {
             break;
         }
         std::thread::sleep(Duration::from_millis(25));
         status = selvedge.host().status();
+        reasons = selvedge.drops().status().reasons;
     }
     let part = |name: &str, ability: &Ability| match ability {
         Ability::Running => name.to_owned(),
@@ -204,7 +206,11 @@ fn this_machine(wanted: bool, selvedge: &Selvedge) -> String {
         Ability::Off => format!("{name} (off)"),
         Ability::Unable { why } => format!("no {name}: {why}"),
     };
-    let parts = [part("interfaces", &status.counters), part("LLDP neighbours", &status.lldp)];
+    let parts = [
+        part("interfaces", &status.counters),
+        part("LLDP neighbours", &status.lldp),
+        part("reasons for drops", &reasons),
+    ];
     format!("{}: {}", selvedge.host().device(), parts.join(", "))
 }
 

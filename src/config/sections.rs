@@ -82,6 +82,7 @@ pub(super) fn read_host(root: &mut Section<'_>) -> HostSettings {
         section.boolean("enabled", &mut settings.enabled);
         section.duration("interval", &mut settings.interval, Duration::from_millis(100)..=Duration::from_secs(3_600));
         section.boolean("lldp", &mut settings.lldp);
+        section.boolean("drops", &mut settings.drops);
         settings.labels = read_labels(&mut section);
         section.finish();
     }
@@ -245,6 +246,20 @@ pub(super) fn read_detect(root: &mut Section<'_>) -> detect::Settings {
     if let Some(mut section) = detect.section("device", help) {
         let device = &mut settings.device;
         read_timing(&mut section, &mut device.enabled, &mut device.pending_for, &mut device.keep_firing_for);
+        section.finish();
+    }
+    if let Some(mut section) = detect.section("host_drops", help) {
+        let drops = &mut settings.host_drops;
+        read_timing(&mut section, &mut drops.enabled, &mut drops.pending_for, &mut drops.keep_firing_for);
+        let places = (
+            section.number("warning_pps", &mut drops.warning_pps, 0.001..=1e12),
+            section.number("critical_pps", &mut drops.critical_pps, 0.001..=1e12),
+        );
+        check_order(&section, places, ("warning_pps", drops.warning_pps), ("critical_pps", drops.critical_pps));
+        section.boolean("other_namespaces", &mut drops.other_namespaces);
+        section.number("policy_warning_pps", &mut drops.policy_warning_pps, 0.001..=1e12);
+        section.number("no_route_warning_pps", &mut drops.no_route_warning_pps, 0.001..=1e12);
+        section.number("clear_below", &mut drops.clear_below, 0.0..=1.0);
         section.finish();
     }
     if let Some(mut section) = detect.section("optics", help) {

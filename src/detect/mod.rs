@@ -10,6 +10,7 @@
 pub mod device;
 pub mod drops;
 pub mod forecast;
+pub mod host_drops;
 pub mod link;
 pub mod optics;
 mod phrase;
@@ -23,8 +24,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::fabric::{
-    DeviceId, DeviceState, Direction, FindingKey, FindingKind, InterfaceId, InterfaceState, LinkHealth, LinkId,
-    LinkLoss, LinkState, Sensor, Subject, Timestamp, UtilizationSpread, Verdict,
+    DeviceId, DeviceState, Direction, FindingKey, FindingKind, HostLosses, InterfaceId, InterfaceState, LinkHealth,
+    LinkId, LinkLoss, LinkState, Sensor, Subject, Timestamp, UtilizationSpread, Verdict,
 };
 use crate::topology::ledger::Audit;
 use crate::topology::{Change, GroupReport, LinkReport};
@@ -42,6 +43,8 @@ pub struct Settings {
     pub forecast: forecast::Settings,
     /// `[detect.drops]`
     pub drops: drops::Settings,
+    /// `[detect.host_drops]`
+    pub host_drops: host_drops::Settings,
     /// `[detect.silent_loss]`
     pub silent_loss: silent_loss::Settings,
     /// `[detect.black_hole]`
@@ -123,6 +126,8 @@ pub struct Detectors {
     groups: HashMap<Arc<str>, redundancy::Memory>,
     devices: HashMap<DeviceId, device::Memory>,
     forecasts: HashMap<(InterfaceId, Direction), Live>,
+    /// There is one host, the one we run on.
+    host: host_drops::Memory,
     single_points: single_points::Memory,
 }
 
@@ -137,6 +142,7 @@ impl Detectors {
             groups: HashMap::new(),
             devices: HashMap::new(),
             forecasts: HashMap::new(),
+            host: host_drops::Memory::default(),
             single_points: single_points::Memory::new(),
         }
     }
@@ -179,6 +185,7 @@ impl Detectors {
                 (Subject::Interface(id), FindingKind::SaturationForecast, Some(direction)) => {
                     self.forecasts.insert((id.clone(), *direction), Live::PRIMED);
                 }
+                (subject, FindingKind::DropsHost, None) => self.host.prime(subject),
                 (_, FindingKind::SinglePointOfFailure, _) => single_points::prime(key, &mut self.single_points),
                 // Of a detector that is not here (any more): nobody else would ever end it.
                 _ => {}
@@ -212,6 +219,9 @@ impl Detectors {
         }
         if !self.settings.forecast.enabled {
             verdicts.extend(self.forecasts.drain().map(|((id, way), _)| (forecast::key(&id, way), Verdict::Absent)));
+        }
+        if !self.settings.host_drops.enabled {
+            verdicts.extend(self.host.forget(|_| true).into_iter().map(|key| (key, Verdict::Absent)));
         }
         let Settings { link, saturation, drops, optics, .. } = &self.settings;
         self.interfaces.retain(|id, memory| {
@@ -317,6 +327,17 @@ impl Detectors {
             self.forecasts.insert(place, live);
         }
         verdict.into_iter().collect()
+    }
+
+    /// What this host lost, all of it since its collector began.
+    pub fn host_losses(&mut self, now: Timestamp, device: &DeviceId, losses: &HostLosses) -> Verdicts {
+        if !self.settings.host_drops.enabled {
+            return Verdicts::new();
+        }
+        if losses.since == Timestamp::default() {
+            return self.host.forget(|_| true).into_iter().map(|key| (key, Verdict::Absent)).collect();
+        }
+        host_drops::look(&self.settings.host_drops, now, device, losses, &mut self.host)
     }
 
     /// The sensors of an interface's optic were read, all of them; none if it has no optic (any more).
@@ -441,6 +462,8 @@ impl Detectors {
         let memory = self.interfaces.remove(interface).unwrap_or_default();
         let mut verdicts = self.forget_forecasts(|id| id == interface);
         verdicts.extend(memory.told(interface).into_iter().map(|key| (key, Verdict::Absent)));
+        let host = self.host.forget(|subject| matches!(subject, Subject::Interface(id) if id == interface));
+        verdicts.extend(host.into_iter().map(|key| (key, Verdict::Absent)));
         verdicts
     }
 
@@ -453,6 +476,12 @@ impl Detectors {
     /// by [`Self::follow`].
     pub fn forget(&mut self, device: &DeviceId) -> Verdicts {
         let mut verdicts = self.forget_forecasts(|id| id.device == *device);
+        let host = self.host.forget(|subject| match subject {
+            Subject::Device(id) => id == device,
+            Subject::Interface(id) => id.device == *device,
+            _ => false,
+        });
+        verdicts.extend(host.into_iter().map(|key| (key, Verdict::Absent)));
         if let Some(memory) = self.devices.remove(device) {
             verdicts.extend(memory.told().map(|kind| (device::key(kind, device), Verdict::Absent)));
         }

@@ -5,6 +5,7 @@ mod bundle;
 mod counter;
 mod device;
 mod finding;
+mod host_loss;
 mod interface;
 mod link;
 mod loss;
@@ -22,6 +23,7 @@ pub use bundle::{
 pub use counter::{Counter, CounterWidth, Counters, DropClass};
 pub use device::{DeviceId, DeviceIdentity, Labels};
 pub use finding::{Direction, Evidence, Finding, FindingKey, FindingKind, Severity, Subject, Verdict};
+pub use host_loss::{HostCause, HostLoss, HostLosses, HostPlace, HostScope, TracedReason};
 pub use interface::{AdminStatus, InterfaceId, InterfaceInfo, OperStatus};
 pub use link::{ChassisId, GroupKind, LinkEnd, LinkId, ManagementAddress, Neighbor, PortId};
 pub use loss::{LinkLoss, LossEstimate};

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AdminStatus, AggregationMember, BridgePort, Counters, DeviceId, DeviceIdentity, Gateway, InterfaceInfo, Neighbor,
-    NextHop, OperStatus, Sensor, Timestamp, Uptime,
+    AdminStatus, AggregationMember, BridgePort, Counters, DeviceId, DeviceIdentity, Gateway, HostLosses, InterfaceInfo,
+    Neighbor, NextHop, OperStatus, Sensor, Timestamp, Uptime,
 };
 
 /// One look at a device. All that is in it was read at the same moment.
@@ -52,6 +52,8 @@ pub enum Reading {
     NextHops(Vec<NextHop>),
     /// All shared addresses that the device takes part in.
     Gateways(Vec<Gateway>),
+    /// All that this host lost since its collector began to look.
+    HostLosses(Arc<HostLosses>),
     /// The device did not answer this time, after all retries.
     Unreachable(UnreachableReason),
     /// The operator took the device off the list: forget it.

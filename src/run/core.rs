@@ -247,6 +247,10 @@ impl Core {
             Reading::SpanningTree(ports) => drop(self.topology.learn_spanning_tree(now, device, ports)),
             Reading::NextHops(hops) => drop(self.topology.learn_next_hops(now, device, hops)),
             Reading::Gateways(gateways) => drop(self.topology.learn_gateways(now, device, gateways)),
+            Reading::HostLosses(losses) => {
+                let verdicts = self.detectors.host_losses(now, device, losses);
+                self.observe(now, verdicts, told);
+            }
             Reading::Sensors(sensors) => self.look_at_optics(now, device, sensors, told),
             Reading::Poll(_) | Reading::Event { .. } | Reading::Unreachable(_) => {}
         }

@@ -1,5 +1,6 @@
 //! What Selvedge says of itself: `/api/status`, `/metrics`, `/healthz`, `/readyz`.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -11,11 +12,12 @@ use super::views::{Drawing, Views};
 use crate::aggregate::SampleSender;
 use crate::collect::clock;
 use crate::collect::host;
+use crate::collect::host::drops::DropsHandle;
 use crate::collect::snmp::Poller;
 use crate::collect::traps::TrapStats;
 use crate::deliver::{self, Deliverer};
 use crate::export::Exports;
-use crate::fabric::{DeviceHealth, Snapshot, Timestamp};
+use crate::fabric::{DeviceHealth, HostLoss, Snapshot, Timestamp};
 use crate::history::{History, State};
 use crate::telemetry::{Kind, Registry, process};
 use crate::topology::ledger::Scene;
@@ -33,6 +35,7 @@ pub(super) struct Status {
     pub poller: Arc<Poller>,
     pub traps: Option<Arc<TrapStats>>,
     pub host: Arc<host::Handle>,
+    pub drops: Arc<DropsHandle>,
     pub history: Option<History>,
     pub exports: Exports,
     pub deliverer: Arc<Deliverer>,
@@ -53,7 +56,7 @@ impl Status {
         let (commands, deliverer) = (self.commands.clone(), Arc::clone(&self.deliverer));
         let history = self.history.clone();
         let (drawn, sketched) = (Arc::clone(&self.views), Mutex::new((Arc::<Drawing>::default(), Arc::default())));
-        let (asked, healthy, ready) = (self.clone(), self.clone(), self);
+        let (asked, host, healthy, ready) = (self.clone(), self.clone(), self.clone(), self);
         WebState {
             snapshot: Arc::new(move || {
                 let now = clock::now();
@@ -90,6 +93,7 @@ impl Status {
                 Arc::clone(&sketched.1)
             }),
             history,
+            host: Arc::new(move || host.host()),
             status: Arc::new(move || asked.json()),
             telemetry: Arc::new(move || registry.render()),
             health: Arc::new(move || healthy.health()),
@@ -136,6 +140,35 @@ impl Status {
             "history": history,
             "exports": self.exports.stats().iter().map(|export| json!(export.report())).collect::<Vec<_>>(),
             "exports_dropped": self.exports.lost(),
+        })
+    }
+
+    /// What this machine loses, as `/api/host` shows it.
+    fn host(&self) -> Value {
+        let status = self.drops.status();
+        let losses = &status.losses;
+        let view = |loss: &HostLoss| {
+            let mut value = json!({
+                "place": loss.cause.place().as_str(),
+                "class": loss.cause.class().as_str(),
+                "unexplained": loss.unexplained(),
+            });
+            if let (Value::Object(value), Ok(Value::Object(rest))) = (&mut value, serde_json::to_value(loss)) {
+                value.extend(rest);
+            }
+            value
+        };
+        json!({
+            "device": self.host.device(),
+            "since": losses.since.to_string(),
+            "counters": status.counters,
+            "reasons": status.reasons,
+            "losses": losses.losses.iter().map(view).collect::<Vec<_>>(),
+            "harmless": losses.harmless,
+            "overflowed": losses.overflowed,
+            "missed": losses.missed,
+            "time_squeeze": status.time_squeeze,
+            "tcp_retransmitted": status.tcp_retransmitted,
         })
     }
 
@@ -227,6 +260,13 @@ impl Status {
                     ("lldp_malformed", stats.lldp_malformed),
                 ])
             },
+        );
+        let drops = Arc::clone(&self.drops);
+        registry.provide(
+            "selvedge_host_drops_total",
+            Kind::Counter,
+            "Packets that this machine lost; reason \"\" is what its counters have and no reason explains.",
+            move || drops.status().losses.losses.iter().flat_map(host_drops).collect(),
         );
         let queue = self.queue.clone();
         let of = queue.clone();
@@ -328,6 +368,29 @@ impl Status {
             move || vec![(Vec::new(), deliverer.stats().store_errors() as f64)],
         );
     }
+}
+
+/// A series for each reason of a loss, those of one kind added up, and one for what has none: together the packets lost.
+fn host_drops(loss: &HostLoss) -> Vec<(Vec<(&'static str, String)>, f64)> {
+    let mut reasons: BTreeMap<(&str, Option<&str>), u64> = BTreeMap::new();
+    for of in &loss.reasons {
+        *reasons.entry((&*of.reason, of.interface.as_deref())).or_default() += of.packets;
+    }
+    if loss.unexplained() > 0 || loss.counted.is_some() {
+        reasons.insert(("", loss.interface.as_deref()), loss.unexplained());
+    }
+    let series = reasons.into_iter().map(|((reason, interface), packets)| {
+        let labels = vec![
+            ("reason", reason.to_owned()),
+            ("class", loss.cause.class().as_str().to_owned()),
+            ("place", loss.cause.place().as_str().to_owned()),
+            ("cause", loss.cause.as_str().to_owned()),
+            ("interface", interface.unwrap_or_default().to_owned()),
+            ("netns", loss.namespace.map(|inode| inode.to_string()).unwrap_or_default()),
+        ];
+        (labels, packets as f64)
+    });
+    series.collect()
 }
 
 /// Median, p99 and maximum; nothing where nothing was measured.

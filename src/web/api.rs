@@ -137,6 +137,12 @@ pub(super) async fn optics(State(state): State<WebState>, mut params: Params) ->
     .await
 }
 
+/// `GET /api/host`
+pub(super) async fn host(State(state): State<WebState>, params: Params) -> Answer {
+    params.end(&[])?;
+    large(move || to_json(&(state.host)())).await
+}
+
 /// `GET /api/alerts?device=&state=`; an alert is a device's when it names it, as either end of a link too.
 pub(super) async fn alerts(State(state): State<WebState>, mut params: Params) -> Answer {
     let device = params.take("device");

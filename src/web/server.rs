@@ -175,6 +175,7 @@ fn router(rooms: Rooms) -> Router {
         .route("/api/links", get(api::links))
         .route("/api/groups", get(api::groups))
         .route("/api/optics", get(api::optics))
+        .route("/api/host", get(api::host))
         .route("/api/alerts", get(api::alerts))
         .route("/api/silences", get(silences::list).post(silences::add))
         .route("/api/silences/{id}", delete(silences::end))

@@ -37,6 +37,8 @@ pub struct WebState {
     pub scene: Source<Arc<Scene>>,
     /// The history, where it is kept.
     pub history: Option<History>,
+    /// What `/api/host` shows: what this machine loses.
+    pub host: Source<Value>,
     /// What `/api/status` shows.
     pub status: Source<Value>,
     /// Our own metrics as exposition text, such as [`crate::telemetry::Registry::render`] makes it.

@@ -118,6 +118,7 @@ async fn world() -> World {
             })
         },
         history: Some(history),
+        host: Arc::new(|| json!({ "losses": [] })),
         status: {
             let calls = status_calls.clone();
             Arc::new(move || json!({ "version": "0.1.0", "calls": calls.fetch_add(1, Ordering::Relaxed) }))

@@ -20,6 +20,8 @@ use crate::collect::sys::wait;
 
 const LINK_HEADER_LEN: usize = 16;
 const ADDRESS_HEADER_LEN: usize = 8;
+/// struct tcmsg
+const QDISC_HEADER_LEN: usize = 20;
 /// The kernel packs dumps into messages of up to 32 KiB; one link with many virtual functions may take more.
 const BUFFER_LEN: usize = 256 << 10;
 /// Notifications that may wait for us: some thousand. More, and the kernel says so, and we ask for a dump.
@@ -56,6 +58,16 @@ pub(super) struct Address {
     pub address: IpAddr,
     /// It can be reached from elsewhere.
     pub global: bool,
+}
+
+/// A queueing discipline (tc(8)).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Qdisc {
+    pub if_index: u32,
+    pub kind: String,
+    /// Octets that wait.
+    pub backlog_bytes: u32,
+    pub dropped: u32,
 }
 
 /// What the kernel tells of its own accord.
@@ -115,6 +127,13 @@ impl Kernel {
         })
     }
 
+    /// The queueing disciplines that interfaces have as their root: what a class or an inner one drops is in them.
+    pub fn root_qdiscs(&mut self) -> io::Result<Vec<Qdisc>> {
+        self.dump(libc::RTM_GETQDISC, QDISC_HEADER_LEN, |kind, payload| {
+            (kind == libc::RTM_NEWQDISC).then(|| parse_qdisc(payload)).flatten()
+        })
+    }
+
     fn dump<T>(&mut self, kind: u16, header_len: usize, read: impl Fn(u16, &[u8]) -> Option<T>) -> io::Result<Vec<T>> {
         let mut rows = Vec::new();
         for _ in 0..DUMP_TRIES {
@@ -136,7 +155,7 @@ impl Kernel {
     ) -> io::Result<bool> {
         self.sequence = self.sequence.wrapping_add(1);
         // A family header of zeros asks for all.
-        let mut request = [0; 16 + LINK_HEADER_LEN];
+        let mut request = [0; 16 + QDISC_HEADER_LEN];
         let length = 16 + header_len;
         let mut header = NetlinkBuffer::new(&mut request[..]);
         header.set_length(length as u32);
@@ -219,6 +238,34 @@ fn link_header(payload: &[u8]) -> Option<LinkHeader> {
 
 fn attributes(bytes: &[u8]) -> impl Iterator<Item = NlaBuffer<&[u8]>> {
     NlasIterator::new(bytes).map_while(Result::ok)
+}
+
+/// struct tcmsg: family, padding, interface, handle, parent, info; then TCA_KIND, TCA_STATS2 and more.
+fn parse_qdisc(payload: &[u8]) -> Option<Qdisc> {
+    const ROOT: u32 = 0xffff_ffff;
+    const KIND: u16 = 1;
+    const STATS: u16 = 7;
+    const STATS_QUEUE: u16 = 3;
+    let word = |bytes: &[u8], at: usize| Some(u32::from_ne_bytes(*bytes.get(at..)?.first_chunk()?));
+    if word(payload, 12)? != ROOT {
+        return None;
+    }
+    let mut qdisc = Qdisc { if_index: word(payload, 4)?, kind: String::new(), backlog_bytes: 0, dropped: 0 };
+    for attribute in attributes(payload.get(QDISC_HEADER_LEN..)?) {
+        match attribute.kind() {
+            KIND => qdisc.kind = text(attribute.value()),
+            STATS => {
+                // struct gnet_stats_queue: packets, octets, dropped, requeued, over limits.
+                let queue = attributes(attribute.value()).find(|inner| inner.kind() == STATS_QUEUE);
+                if let Some(queue) = queue {
+                    qdisc.backlog_bytes = word(queue.value(), 4)?;
+                    qdisc.dropped = word(queue.value(), 8)?;
+                }
+            }
+            _ => {}
+        }
+    }
+    Some(qdisc)
 }
 
 fn parse_link(payload: &[u8]) -> Option<Link> {

@@ -9,8 +9,8 @@
 //! ```
 //!
 //! Samples carry no `device_uptime`: our clock and the device's are the same, and ours is finer. Not here, on
-//! purpose: sending LLDP, which is lldpd's business; drops inside of the kernel, which have a collector of
-//! their own.
+//! purpose: sending LLDP, which is lldpd's business. What the machine loses inside is looked at by a thread of its own
+//! (`drops/`).
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,6 +20,8 @@ use serde::Serialize;
 use super::{HostSettings, SampleSink};
 use crate::fabric::Timestamp;
 
+#[cfg(target_os = "linux")]
+pub mod drops;
 #[cfg(target_os = "linux")]
 mod handle;
 #[cfg(target_os = "linux")]

@@ -2,6 +2,7 @@
 //! does one thing, and says why it is sound.
 #![allow(unsafe_code)]
 
+pub mod bpf;
 pub mod mmsg;
 #[cfg(test)]
 pub mod netns;
