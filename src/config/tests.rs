@@ -20,6 +20,7 @@ listen = "127.0.0.1:9751"
 [history]
 path = "data"
 retention = "4h"
+retention_5m = "5d"
 max_bytes = "4GiB"
 
 [snmp]
@@ -235,6 +236,8 @@ fn every_key_arrives_where_it_belongs() {
             enabled: true,
             path: house.path("data"),
             retention: secs(14_400),
+            retention_5m: secs(5 * 86_400),
+            retention_1h: secs(400 * 86_400),
             max_bytes: 4 << 30
         }
     );

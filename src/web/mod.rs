@@ -7,6 +7,7 @@
 //! | `/api/devices` `interfaces` `links` `groups` `optics` `alerts` `audit` | the present, out of the snapshot and the book |
 //! | `/api/silences` | silences and maintenance windows; POST makes a silence, DELETE `/api/silences/ID` ends one |
 //! | `/api/history` | the past of one interface |
+//! | `/api/v1/*` | the past, as Prometheus would answer: a data source for Grafana |
 //! | `/api/status` | how we do |
 //! | `/api/events` | the present again, whenever it changes |
 //! | `/metrics` | the present for Prometheus, and our own counters |
@@ -19,6 +20,7 @@ mod api;
 mod connection;
 mod events;
 mod page;
+mod promapi;
 mod query;
 mod server;
 mod silences;
