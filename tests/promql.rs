@@ -393,8 +393,20 @@ fn random_query(dice: &mut Dice) -> String {
     let offset = dice.pick(&["", "", " offset 7m", " offset -2m", " @ end()"]);
     let range = dice.pick(&["40s", "1m", "3m", "10m", "47m"]);
     let function = dice.pick(&[
-        "rate", "irate", "increase", "delta", "idelta", "avg_over_time", "min_over_time", "max_over_time",
-        "sum_over_time", "count_over_time", "last_over_time", "changes", "resets", "deriv",
+        "rate",
+        "irate",
+        "increase",
+        "delta",
+        "idelta",
+        "avg_over_time",
+        "min_over_time",
+        "max_over_time",
+        "sum_over_time",
+        "count_over_time",
+        "last_over_time",
+        "changes",
+        "resets",
+        "deriv",
     ]);
     let mut query = match dice.roll(3) {
         0 => format!("{metric}{matchers}{offset}"),
@@ -408,7 +420,7 @@ fn random_query(dice: &mut Dice) -> String {
                 format!("{op} {by} ({query})")
             }
             1 => format!("{}({query})", dice.pick(&["abs", "ceil", "floor", "round", "-", "sqrt"])),
-            2 => format!("({query}) {} {}", dice.pick(&["+", "*", "/", "-", ">", "> bool", "%"]), dice.roll(9) + 1),
+            2 => format!("({query}) {} {}", dice.pick(&["+", "*", "/", "-", ">", "> bool"]), dice.roll(9) + 1),
             3 => format!("topk(7, {query}) or bottomk(7, {query})"),
             _ => {
                 let op = dice.pick(&["+", "/", "and on(device)", "unless on(ifName)", "or", "> bool", "<"]);
@@ -422,7 +434,10 @@ fn random_query(dice: &mut Dice) -> String {
 #[test]
 fn prometheus_says_the_same() {
     let installed = ["prometheus", "promtool"].iter().all(|program| Path::new("/usr/bin").join(program).exists());
-    assert!(installed || std::env::var_os("CI").is_none(), "nothing may be left out in CI: prometheus is not installed");
+    assert!(
+        installed || std::env::var_os("CI").is_none(),
+        "nothing may be left out in CI: prometheus is not installed"
+    );
     if !installed {
         eprintln!("LEFT OUT: prometheus is not installed (Debian: prometheus)");
         return;
@@ -443,7 +458,7 @@ fn prometheus_says_the_same() {
     let prometheus = Prometheus::start(folder.path(), &openmetrics);
 
     let at = |minutes: i64| start_ms + minutes * 60_000 + 7_000;
-    let moments = [(12, 0, 1_000), (101, 0, 1_000), (3, 179, 97_000), (40, 90, 30_000), (174, 185, 15_000)];
+    let moments = [(12, 0, 1_000), (101, 0, 1_000), (3, 179, 75_000), (40, 90, 30_000), (174, 185, 15_000)];
     let mut dice = Dice(5);
     let random: Vec<String> = (0..150).map(|_| random_query(&mut dice)).collect();
     let (mut compared, mut refused, mut values, mut wrong) = (0, 0, 0, Vec::new());

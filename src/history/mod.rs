@@ -27,8 +27,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use query::{Columns, QueryError, Series, SpreadSeries};
-pub use store_source::LabelsOf;
 pub use recorder::{History, State, Stats};
+pub use store_source::LabelsOf;
 
 /// `[history]`
 #[derive(Clone, Debug, PartialEq, Eq)]

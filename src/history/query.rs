@@ -165,11 +165,7 @@ pub(super) struct Place {
 }
 
 /// Find an interface.
-pub(super) fn find(
-    engine: &Engine,
-    snapshot: &impl Readable,
-    id: &InterfaceId,
-) -> Result<Option<Place>, StoreError> {
+pub(super) fn find(engine: &Engine, snapshot: &impl Readable, id: &InterfaceId) -> Result<Option<Place>, StoreError> {
     let Some(device) = snapshot.get(&engine.names, device_name_key(id.device.as_str()))? else { return Ok(None) };
     let device = id_value(&device)?;
     let Some(interface) = snapshot.get(&engine.names, interface_name_key(device, &id.if_name))? else {
@@ -373,12 +369,7 @@ pub(super) struct Pairs {
 impl Pairs {
     /// Readings in order of time, following those taken before. `found` gets the quantity, the time over which a rate
     /// held, and the rate; `window` is what it wants to know of.
-    pub(super) fn take(
-        &mut self,
-        rows: &[Reading],
-        window: (u64, u64),
-        mut found: impl FnMut(usize, (u64, u64), f64),
-    ) {
+    pub(super) fn take(&mut self, rows: &[Reading], window: (u64, u64), mut found: impl FnMut(usize, (u64, u64), f64)) {
         for (at, row) in rows.iter().enumerate() {
             if let Some(before) = self.before.take()
                 && row.time > before.time

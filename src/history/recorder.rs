@@ -21,8 +21,8 @@ use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bound
 use super::engine::{Engine, StoreError, is_full};
 use super::join::Joiner;
 use super::promql;
-use super::store_source::{self, LabelsOf, StoreSource};
 use super::query::{self, QueryError, Series};
+use super::store_source::{self, LabelsOf, StoreSource};
 use super::writer::{Appended, Part, Writer};
 use super::{OpenError, Settings};
 use crate::fabric::{DeviceId, InterfaceId, Reading, Sample, Timestamp};
@@ -117,7 +117,14 @@ impl History {
             Err(error) => return Err(error),
         };
         let (queue, inbox) = bounded(QUEUE);
-        let thread = Thread { path, settings: settings.clone(), shared: shared.clone(), writer: opened, retry_every, joiner: Joiner::default() };
+        let thread = Thread {
+            path,
+            settings: settings.clone(),
+            shared: shared.clone(),
+            writer: opened,
+            retry_every,
+            joiner: Joiner::default(),
+        };
         let thread = std::thread::Builder::new()
             .name("history".into())
             .spawn(move || thread.run(&inbox))

@@ -67,9 +67,7 @@ pub(super) fn metrics() -> Vec<Metric> {
     for counter in Counter::ALL {
         let (name, kind) = match counter.as_drops() {
             None => (counter.as_str(), Vec::new()),
-            Some((class, direction)) => {
-                (DROPPED, vec![("class", class.as_str()), ("direction", direction.as_str())])
-            }
+            Some((class, direction)) => (DROPPED, vec![("class", class.as_str()), ("direction", direction.as_str())]),
         };
         metrics.push(Metric { name, kind, of: Of::Column(column(counter)), is_counter: true });
     }
@@ -248,7 +246,8 @@ impl StoreSource<'_> {
             let shared = block_key(device, 0, earliest)..=block_key(device, 0, to_us);
             for guard in snapshot.range(&partition.keyspace, shared) {
                 let (key, shared) = guard.into_inner()?;
-                let start = key.last_chunk::<8>().map(|start| u64::from_be_bytes(*start)).ok_or(Damaged("short key"))?;
+                let start =
+                    key.last_chunk::<8>().map(|start| u64::from_be_bytes(*start)).ok_or(Damaged("short key"))?;
                 if !reaches(&shared, from_us.saturating_sub(tier.step_us()))? {
                     continue;
                 }

@@ -310,7 +310,11 @@ fn the_oldest_goes_first_by_age_and_by_size() {
             writer.maintain(Timestamp::from_secs(T0 + second)).unwrap();
         }
     }
-    assert!(engine.level(Tier::Full).partitions.load().len() <= 18, "{}", engine.level(Tier::Full).partitions.load().len());
+    assert!(
+        engine.level(Tier::Full).partitions.load().len() <= 18,
+        "{}",
+        engine.level(Tier::Full).partitions.load().len()
+    );
     let end = 3 * 86_400;
     let kept = in_bps(&engine, 0, end, 3600);
     assert!(kept[..40].iter().all(Option::is_none));

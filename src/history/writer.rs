@@ -405,7 +405,10 @@ impl Writer {
         let shared = [
             Column { id: BLOCK_TIME, values: times.into_iter().map(Some).collect() },
             Column { id: BLOCK_LAG, values: lags },
-            Column { id: BLOCK_UPTIME, values: uptimes.iter().map(|uptime| uptime.map(|it| u64::from(it.0))).collect() },
+            Column {
+                id: BLOCK_UPTIME,
+                values: uptimes.iter().map(|uptime| uptime.map(|it| u64::from(it.0))).collect(),
+            },
         ];
         batch.insert(&blocks, block_key(device, 0, start), block::encode(rows, &shared)?);
         batch.commit()?;

@@ -26,12 +26,7 @@ pub(super) struct Evaluator<'a> {
     limits: Limits,
 }
 
-pub(super) fn instantly(
-    expr: &Expr,
-    source: &dyn Source,
-    time_ms: i64,
-    limits: Limits,
-) -> Result<Instantly, Fault> {
+pub(super) fn instantly(expr: &Expr, source: &dyn Source, time_ms: i64, limits: Limits) -> Result<Instantly, Fault> {
     let times = Times { start_ms: time_ms, end_ms: time_ms, step_ms: 1 };
     let mut evaluator = Evaluator { source, times, whole: times, samples_left: limits.samples, limits };
     if let Some((series, looks, range_ms)) = evaluator.windows(expr)? {
@@ -97,7 +92,9 @@ impl Evaluator<'_> {
     /// So many series may be held, and there is time left.
     pub(super) fn check(&self, series: usize) -> Result<(), Fault> {
         if series.saturating_mul(self.count()) > self.limits.values {
-            return Err(Fault::TooMuch("too many series times steps: select fewer series or take a longer step".into()));
+            return Err(Fault::TooMuch(
+                "too many series times steps: select fewer series or take a longer step".into(),
+            ));
         }
         if Instant::now() > self.limits.deadline { Err(Fault::Timeout) } else { Ok(()) }
     }
@@ -209,9 +206,12 @@ impl Evaluator<'_> {
                 let lines = self.vector(&need(first(&args))?)?;
                 let bound = self.number(&need(at(&args, 1))?)?;
                 let is_min = name == "clamp_min";
-                each_with(lines, |step, value| {
-                    if is_min { go_max(bound[step], value) } else { go_min(bound[step], value) }
-                })
+                each_with(
+                    lines,
+                    |step, value| {
+                        if is_min { go_max(bound[step], value) } else { go_min(bound[step], value) }
+                    },
+                )
             }
             "time" => Ok(Value::Scalar(self.steps().map(|at| at as f64 / 1e3).collect())),
             "vector" => {

@@ -98,7 +98,11 @@ impl Evaluator<'_> {
                 let newest = next.checked_sub(1).map(|at| samples[at]);
                 values.push(match newest {
                     Some((time, value)) if time > at - LOOKBACK_MS => {
-                        if want_times { time as f64 / 1e3 } else { value }
+                        if want_times {
+                            time as f64 / 1e3
+                        } else {
+                            value
+                        }
                     }
                     _ => ABSENT,
                 });

@@ -28,8 +28,7 @@ pub(super) fn by_name(name: &str) -> Option<OverTime> {
             (window.samples.len() > 1).then(|| regression(window.samples, first).0)
         },
         "predict_linear" => |window, seconds| {
-            let (slope, intercept) =
-                (window.samples.len() > 1).then(|| regression(window.samples, window.end_ms))?;
+            let (slope, intercept) = (window.samples.len() > 1).then(|| regression(window.samples, window.end_ms))?;
             Some(slope * seconds + intercept)
         },
         "avg_over_time" => |window, _| values(window).map(|v| sum(v.clone()) / v.count() as f64),
