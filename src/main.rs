@@ -27,6 +27,8 @@ enum Command {
     Poll(command::poll::Args),
     /// Crawl the fabric from a few devices on, and write a file of targets
     Discover(command::discover::Args),
+    /// What is doubled, what hangs on a single part, and what would be lost without something
+    Audit(command::audit::Args),
     /// Record a device's walk to a .snmprec file
     Record(command::record::Args),
     /// Serve SNMP agents on loopback: a leaf-spine with moving traffic, or recordings
@@ -46,6 +48,7 @@ fn main() -> ExitCode {
         Command::Check(args) => command::check::run(args),
         Command::Poll(args) => command::poll::run(args, command::from_config),
         Command::Discover(args) => command::discover::run(args),
+        Command::Audit(args) => command::audit::run(args),
         Command::Record(args) => command::record::run(args, command::from_config),
         Command::Simulate(args) => command::simulate::run(args),
         Command::Demo(args) => command::demo::run(args),

@@ -1,10 +1,11 @@
 //! The only wiring: build all rooms, start them, reload them, stop them.
 //!
 //! ```text
-//!   threads   core (table, topology, detectors, book), alert-clerk (outbox), history, forecast
+//!   threads   core (table, topology, detectors, book), auditor (ledger), alert-clerk (outbox), history, forecast
 //!   tasks     poller (one for each target), traps, host, web, couriers (one for each receiver)
 //! ```
 
+mod auditor;
 mod core;
 mod forecast;
 mod status;
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
+use self::auditor::Desk;
 use self::core::{Command, Core, CoreSettings, SILENCES_DOCUMENT, TOPOLOGY_DOCUMENT};
 use self::forecast::Forecaster;
 use self::status::Status;
@@ -99,6 +101,7 @@ pub struct Selvedge {
     commands: Sender<Command>,
     forecaster: Option<Forecaster>,
     core: JoinHandle<()>,
+    auditor: JoinHandle<()>,
     stop_web: watch::Sender<bool>,
     web: tokio::task::JoinHandle<()>,
     page: SocketAddr,
@@ -147,6 +150,9 @@ impl Selvedge {
         let asked: Arc<OnceLock<Weak<Poller>>> = Arc::default();
         let asker = Arc::clone(&asked);
         let (commands, inbox) = channel::unbounded();
+        let (audits, drawn) = channel::bounded(1);
+        let desk =
+            Desk { views: Arc::clone(&views), asked: drawn, tell: commands.clone(), clock: Arc::new(clock::now) };
         let core = Core {
             samples: queue,
             commands: inbox,
@@ -166,11 +172,17 @@ impl Selvedge {
             clock: Arc::new(clock::now),
             changes: Changes::default(),
             sensors: BTreeMap::new(),
+            audits,
+            audited: None,
         };
         let core = std::thread::Builder::new()
             .name("core".into())
             .spawn(move || core.run())
             .map_err(|error| StartError::System("start the core's thread", error))?;
+        let auditor = std::thread::Builder::new()
+            .name("auditor".into())
+            .spawn(move || desk.run())
+            .map_err(|error| StartError::System("start the auditor's thread", error))?;
 
         let forecaster = match &history {
             Some(history) => Some(
@@ -230,6 +242,7 @@ impl Selvedge {
             commands,
             forecaster,
             core,
+            auditor,
             stop_web,
             web,
             page,
@@ -296,10 +309,12 @@ impl Selvedge {
         let forecaster = self.forecaster;
         let _ = tokio::task::spawn_blocking(move || drop(forecaster)).await;
         let _ = self.commands.send(Command::Stop);
-        let core = self.core;
-        let ended = tokio::task::spawn_blocking(move || core.join()).await;
-        if !matches!(ended, Ok(Ok(()))) {
-            tracing::error!("the core ended in a panic");
+        // The auditor ends when the core does, for nobody asks it any more.
+        for (name, thread) in [("core", self.core), ("auditor", self.auditor)] {
+            let ended = tokio::task::spawn_blocking(move || thread.join()).await;
+            if !matches!(ended, Ok(Ok(()))) {
+                tracing::error!("the {name} ended in a panic");
+            }
         }
         self.deliverer.stop(GRACE).await;
         if let Some(history) = self.history {

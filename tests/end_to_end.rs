@@ -52,7 +52,7 @@ fn told(receiver: &Receiver, from: usize) -> Vec<String> {
 }
 
 #[test]
-fn a_cut_cable_is_one_link_alert_and_one_redundancy_alert_and_mending_resolves_both() {
+fn a_cut_cable_is_one_link_alert_one_of_redundancy_and_one_of_what_is_left_and_mending_resolves_all() {
     let Some(lab) = Lab::up(2, 2, 1) else { return };
     let receiver = lab.receiver();
     let selvedge = discovered(&lab, &lab.config(4, ""));
@@ -65,16 +65,34 @@ fn a_cut_cable_is_one_link_alert_and_one_redundancy_alert_and_mending_resolves_b
     assert_eq!(down.label("link"), "leaf1:spine1 - spine1:leaf1");
     assert_eq!(down.label("severity"), "critical");
     assert!(degraded.annotations["summary"].as_str().unwrap().contains("leaf1"), "{degraded:?}");
+    // What is left is named, and since when it is all that is left.
+    let single = receiver.wait(0, "SinglePointOfFailure", "firing", Duration::from_secs(15));
+    assert_eq!((single.label("device"), single.label("severity")), ("spine2", "critical"));
+    let summary = single.annotations["summary"].as_str().unwrap();
+    let words =
+        "spine2 is the only way from leaf1 to the rest of the fabric since leaf1:spine1 - spine1:leaf1 failed at ";
+    assert!(summary.starts_with(words), "{summary}");
+    let audit = lab.get("/api/audit").unwrap();
+    assert_eq!(audit["points"][0]["because"], serde_json::json!(["leaf1:spine1 - spine1:leaf1"]));
+    assert_eq!(
+        audit["ways"][0],
+        serde_json::json!({ "name": "leaf1", "to": "the rest of the fabric", "by_links": 1, "by_devices": 1 })
+    );
+    let without = lab.get("/api/audit?without=spine2").unwrap();
+    assert_eq!(without["what_if"]["cut_off"][0]["name"], "leaf1");
     // Both ends' traps, the neighbours that vanish and several polls come after it: none is a second alert.
-    std::thread::sleep(Duration::from_secs(12));
-    assert_eq!(told(&receiver, 0), ["LinkDown firing", "RedundancyDegraded firing"]);
+    std::thread::sleep(Duration::from_secs(7));
+    assert_eq!(told(&receiver, 0), ["LinkDown firing", "RedundancyDegraded firing", "SinglePointOfFailure firing"]);
 
     let before = receiver.heard().len();
     lab.run("mend leaf1 spine1");
     receiver.wait(before, "LinkDown", "resolved", Duration::from_secs(20));
     receiver.wait(before, "RedundancyDegraded", "resolved", Duration::from_secs(20));
-    std::thread::sleep(Duration::from_secs(5));
-    assert_eq!(told(&receiver, before), ["LinkDown resolved", "RedundancyDegraded resolved"]);
+    receiver.wait(before, "SinglePointOfFailure", "resolved", Duration::from_secs(30));
+    std::thread::sleep(Duration::from_secs(2));
+    let resolved = ["LinkDown resolved", "RedundancyDegraded resolved", "SinglePointOfFailure resolved"];
+    assert_eq!(told(&receiver, before), resolved);
+    assert_eq!(lab.get("/api/audit").unwrap()["findings"], 0);
     selvedge.stop();
 }
 
@@ -150,24 +168,28 @@ fn neither_a_killed_selvedge_nor_a_dead_receiver_loses_or_repeats_an_alert() {
     let selvedge = lab.selvedge(&config);
     receiver.wait(0, "LinkDown", "firing", Duration::from_secs(20));
     receiver.wait(0, "RedundancyDegraded", "firing", Duration::from_secs(20));
-    std::thread::sleep(Duration::from_secs(8));
-    assert_eq!(told(&receiver, 0), ["LinkDown firing", "RedundancyDegraded firing"], "{:#?}", receiver.heard());
+    receiver.wait(0, "SinglePointOfFailure", "firing", Duration::from_secs(30));
+    std::thread::sleep(Duration::from_secs(5));
+    let fired = ["LinkDown firing", "RedundancyDegraded firing", "SinglePointOfFailure firing"];
+    assert_eq!(told(&receiver, 0), fired, "{:#?}", receiver.heard());
 
     // Killed again with nothing owed: nothing is repeated, though the trouble still stands.
     selvedge.kill();
     let selvedge = lab.selvedge(&config);
     wait_for("all switches answer again", Duration::from_secs(20), || (devices_ok(&lab).len() == 4).then_some(()));
     std::thread::sleep(Duration::from_secs(8));
-    assert_eq!(receiver.heard().len(), 2, "{:#?}", receiver.heard());
+    assert_eq!(receiver.heard().len(), 3, "{:#?}", receiver.heard());
 
     // Killed while the cable is mended: the resolution is still told, once.
     selvedge.kill();
     lab.run("mend leaf2 spine2");
     let selvedge = lab.selvedge(&config);
-    receiver.wait(2, "LinkDown", "resolved", Duration::from_secs(30));
-    receiver.wait(2, "RedundancyDegraded", "resolved", Duration::from_secs(30));
-    std::thread::sleep(Duration::from_secs(3));
-    assert_eq!(told(&receiver, 2), ["LinkDown resolved", "RedundancyDegraded resolved"]);
+    for name in ["LinkDown", "RedundancyDegraded", "SinglePointOfFailure"] {
+        receiver.wait(3, name, "resolved", Duration::from_secs(40));
+    }
+    std::thread::sleep(Duration::from_secs(2));
+    let resolved = ["LinkDown resolved", "RedundancyDegraded resolved", "SinglePointOfFailure resolved"];
+    assert_eq!(told(&receiver, 3), resolved);
     selvedge.stop();
 }
 

@@ -1,5 +1,6 @@
 //! The commands that people type: one file each.
 
+pub mod audit;
 pub mod check;
 pub mod demo;
 mod device;

@@ -15,7 +15,7 @@ mod screen;
 mod stream;
 #[cfg(test)]
 mod tests;
-mod text;
+pub(super) mod text;
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;

@@ -20,6 +20,7 @@ mod mask;
 pub mod mibs;
 mod problem;
 mod profiles;
+mod protect;
 mod reader;
 mod receivers;
 mod secret;
@@ -88,7 +89,7 @@ pub struct Settings {
     pub aggregate: aggregate::Settings,
     /// `[detect.*]`
     pub detect: detect::Settings,
-    /// `[[redundancy.group]]`
+    /// `[redundancy]`, `[[redundancy.group]]`, `[[shared_risk]]` and `[[protect]]`
     pub topology: topology::Settings,
     /// `[[receiver]]`
     pub receivers: Vec<ReceiverSettings>,
@@ -274,16 +275,19 @@ fn resolve<'a>(context: &'a Context<'a>, table: &'a DeTable<'a>, last_good: &mut
     let (receivers, names) = receivers::read_receivers(&mut root);
     let routes = receivers::read_routes(&mut root, &names, &targets);
     let mut alerts = alerts::read_alerts(&mut root);
+    let host = sections::read_host(&mut root);
+    let mut topology = sections::read_topology(&mut root, &mut alerts);
+    protect::read(&mut root, &mut topology, &targets, &host);
     let settings = Settings {
         web: sections::read_web(&mut root),
         history,
         snmp,
         targets,
         traps: sections::read_traps(&mut root),
-        host: sections::read_host(&mut root),
+        host,
         aggregate: sections::read_interfaces(&mut root, &mut alerts),
         detect: sections::read_detect(&mut root),
-        topology: sections::read_topology(&mut root, &mut alerts),
+        topology,
         receivers,
         routes,
         alerts,

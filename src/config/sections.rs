@@ -240,6 +240,11 @@ pub(super) fn read_detect(root: &mut Section<'_>) -> detect::Settings {
         );
         section.finish();
     }
+    if let Some(mut section) = detect.section("single_points", help) {
+        let points = &mut settings.single_points;
+        read_timing(&mut section, &mut points.enabled, &mut points.pending_for, &mut points.keep_firing_for);
+        section.finish();
+    }
     if let Some(mut section) = detect.section("device", help) {
         let device = &mut settings.device;
         read_timing(&mut section, &mut device.enabled, &mut device.pending_for, &mut device.keep_firing_for);
@@ -328,8 +333,19 @@ pub(super) fn read_topology(root: &mut Section<'_>, alerts: &mut alert::Settings
     settings
 }
 
-/// One end of each line, as `device:interface` or, where a name has a colon, `{ device, interface }`.
+/// At least two lines that stand in for each other.
 fn read_links(section: &mut Section<'_>) -> Option<Vec<InterfaceId>> {
+    let links = read_ports(section)?;
+    if let Some(found) = section.value("links")
+        && matches!(found.value, DeValue::Array(items) if items.len() < 2)
+    {
+        section.context.error(&found.at, "one line alone has nothing to stand in for it", "name at least two lines");
+    }
+    Some(links)
+}
+
+/// One end of each line, as `device:interface` or, where a name has a colon, `{ device, interface }`.
+pub(super) fn read_ports(section: &mut Section<'_>) -> Option<Vec<InterfaceId>> {
     let context = section.context;
     let help = "name one end of each line, \"device:interface\", or { device = \"...\", interface = \"...\" }";
     let found = section.value("links")?;
@@ -368,9 +384,6 @@ fn read_links(section: &mut Section<'_>) -> Option<Vec<InterfaceId>> {
         } else {
             links.push(link);
         }
-    }
-    if items.len() < 2 {
-        context.error(&found.at, "one line alone has nothing to stand in for it", "name at least two lines");
     }
     Some(links)
 }

@@ -120,6 +120,16 @@ for = "1m"
 forget_after = "30d"
 edge_after = "5m"
 
+[[shared_risk]]
+name = "feed-b"
+links = ["edge1:et-0/0/2"]
+devices = ["leaf1", "leaf2"]
+
+[[protect]]
+from = "label:site"
+to = "role=spine"
+survive = "any single device or link"
+
 [[redundancy.group]]
 name = "paris-london"
 links = ["edge1:et-0/0/1", { device = "10.0.0.1:161", interface = "1:2" }]

@@ -127,6 +127,12 @@ impl Loss {
     }
 }
 
+/// Packets dropped for want of a buffer per second: by the device's own class where it has one, else what it discards for no
+/// other reason.
+pub(super) fn congestion(state: &InterfaceState, direction: Direction) -> Rate {
+    Loss { kind: FindingKind::DropsCongestion, class: DropClass::Congestion, direction }.read(state).1
+}
+
 /// A run of readings that lose packets.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Run {

@@ -16,6 +16,7 @@ mod phrase;
 pub mod redundancy;
 pub mod saturation;
 pub mod silent_loss;
+pub mod single_points;
 mod threshold;
 
 use std::collections::HashMap;
@@ -25,6 +26,7 @@ use crate::fabric::{
     DeviceId, DeviceState, Direction, FindingKey, FindingKind, InterfaceId, InterfaceState, LinkHealth, LinkId,
     LinkLoss, LinkState, Sensor, Subject, Timestamp, UtilizationSpread, Verdict,
 };
+use crate::topology::ledger::Audit;
 use crate::topology::{Change, GroupReport, LinkReport};
 
 use threshold::Live;
@@ -46,6 +48,8 @@ pub struct Settings {
     pub black_hole: silent_loss::BlackHoleSettings,
     /// `[detect.redundancy]`
     pub redundancy: redundancy::Settings,
+    /// `[detect.single_points]`
+    pub single_points: single_points::Settings,
     /// `[detect.device]`
     pub device: device::Settings,
     /// `[detect.optics]`
@@ -119,6 +123,7 @@ pub struct Detectors {
     groups: HashMap<Arc<str>, redundancy::Memory>,
     devices: HashMap<DeviceId, device::Memory>,
     forecasts: HashMap<(InterfaceId, Direction), Live>,
+    single_points: single_points::Memory,
 }
 
 impl Detectors {
@@ -132,6 +137,7 @@ impl Detectors {
             groups: HashMap::new(),
             devices: HashMap::new(),
             forecasts: HashMap::new(),
+            single_points: single_points::Memory::new(),
         }
     }
 
@@ -173,6 +179,7 @@ impl Detectors {
                 (Subject::Interface(id), FindingKind::SaturationForecast, Some(direction)) => {
                     self.forecasts.insert((id.clone(), *direction), Live::PRIMED);
                 }
+                (_, FindingKind::SinglePointOfFailure, _) => single_points::prime(key, &mut self.single_points),
                 // Of a detector that is not here (any more): nobody else would ever end it.
                 _ => {}
             }
@@ -193,6 +200,9 @@ impl Detectors {
             for (name, memory) in self.groups.drain() {
                 verdicts.extend(group_over(&name, &memory));
             }
+        }
+        if !self.settings.single_points.enabled {
+            verdicts.extend(self.single_points.drain().map(|(key, _)| (key, Verdict::Absent)));
         }
         if !self.settings.device.enabled {
             for (id, memory) in &mut self.devices {
@@ -384,6 +394,14 @@ impl Detectors {
             _ => {}
         }
         verdicts
+    }
+
+    /// The ledger was written anew.
+    pub fn audit(&mut self, now: Timestamp, audit: &Audit) -> Verdicts {
+        if !self.settings.single_points.enabled {
+            return Verdicts::new();
+        }
+        single_points::look(&self.settings.single_points, now, audit, &mut self.single_points)
     }
 
     /// A device was asked.

@@ -195,7 +195,7 @@ fn bursts(at: Look<'_>, flow: &Flow<'_>, told: bool) -> Option<f64> {
     if flow.read.id != *flow.subject || flow.direction != Direction::Out || (at.loss_is_told && !told) {
         return None;
     }
-    let discards_pps = flow.read.rates[Counter::OutDiscards].known()?;
+    let discards_pps = super::drops::congestion(flow.read, Direction::Out).known()?;
     (discards_pps >= at.settings.burst_discards_pps && !super::drops::is_turning(flow.read, at.now))
         .then_some(discards_pps)
 }
@@ -220,8 +220,7 @@ fn evidence(at: Look<'_>, flow: &Flow<'_>, live: Live, shape: Shape) -> Evidence
     let own = read.id == **subject;
     let alias = if own { phrase::alias(&read.info) } else { String::new() };
     let discards = match (own, direction) {
-        (true, Direction::Out) => read.rates.discards(Direction::Out),
-        (true, Direction::In) => read.rates.discards(Direction::In),
+        (true, direction) => super::drops::congestion(read, *direction),
         _ => Rate::default(),
     };
     let lossy = discards.known().is_some_and(|pps| pps > 0.0);

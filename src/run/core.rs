@@ -3,7 +3,8 @@
 //! ```text
 //!   queue --sample--> table.apply --touched--> detectors --verdicts--> book --> gate --transitions--> deliverer
 //!                         |                       ^                                \--> views (alerts)
-//!                         +--> topology.learn ----+--> views (links, groups)
+//!                         +--> topology.learn ----+--> views (links, groups) --> auditor (a thread of its own)
+//!                                                 ^---------- ledger --------------/
 //! ```
 //!
 //! Nothing here waits: samples come from a bounded queue, transitions go to a deliverer that writes them down in a thread of
@@ -25,6 +26,7 @@ use crate::fabric::{
     SensorState, Subject, Timestamp,
 };
 use crate::history::History;
+use crate::topology::ledger::Audit;
 use crate::topology::{self, LinkReport, Topology, View};
 use crate::{aggregate, detect};
 
@@ -57,6 +59,8 @@ pub(super) enum Command {
     Silence(Box<Silence>, Sender<Result<Silence, String>>),
     /// End a silence by its id, likewise.
     EndSilence(String, Sender<Result<Silence, String>>),
+    /// The ledger was written anew.
+    Audited(Box<Audit>),
     /// End.
     Stop,
 }
@@ -90,6 +94,10 @@ pub(super) struct Core {
     pub changes: Changes,
     /// What optics last said, by device, in the order of interfaces.
     pub sensors: BTreeMap<DeviceId, Vec<SensorState>>,
+    /// Asks the auditor to look at what was just drawn. It holds one: a later drawing is looked at instead of an earlier.
+    pub audits: Sender<()>,
+    /// The last that it said.
+    pub audited: Option<Box<Audit>>,
 }
 
 /// How the topology looks into the table.
@@ -164,6 +172,11 @@ impl Core {
                     Ok(Command::EndSilence(id, answer)) => {
                         let done = self.gate.silences_mut().end(now, &id).cloned();
                         self.silenced(done, &answer);
+                    }
+                    Ok(Command::Audited(audit)) => {
+                        let verdicts = self.detectors.audit(now, &audit);
+                        self.observe(now, verdicts, &mut told);
+                        self.audited = Some(audit);
                     }
                     Ok(Command::Stop) | Err(TryRecvError::Disconnected) => {
                         self.submit(now, told, &mut pace);
@@ -373,7 +386,10 @@ impl Core {
         self.show_silences();
         self.table.reconfigure(settings.aggregate);
         self.topology.reconfigure(settings.topology);
-        let verdicts = self.detectors.reconfigure(settings.detect);
+        let mut verdicts = self.detectors.reconfigure(settings.detect);
+        if let Some(audit) = &self.audited {
+            verdicts.extend(self.detectors.audit(now, audit));
+        }
         self.observe(now, verdicts, told);
     }
 
@@ -433,7 +449,10 @@ impl Core {
         if pace.stale && now.since(pace.drawn_at) >= DRAW_EVERY {
             let (links, groups) = self.topology.snapshot(now, view!(self.table));
             let sensors = self.sensors.values().flatten().cloned().collect();
-            self.views.show_drawing(Drawing { links, groups, sensors, losses: self.detectors.losses() });
+            let (losses, outline) = (self.detectors.losses(), Arc::clone(self.topology.outline()));
+            self.views.show_drawing(Drawing { links, groups, sensors, losses, outline });
+            // Full: it will look at this drawing anyway.
+            let _ = self.audits.try_send(());
             // What alerts rest on moves on too, without a transition.
             if self.book.active() > 0 {
                 self.views.show_alerts(self.book.alerts().cloned().collect());

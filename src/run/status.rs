@@ -7,7 +7,7 @@ use crossbeam::channel::{self, Sender};
 use serde_json::{Value, json};
 
 use super::core::Command;
-use super::views::Views;
+use super::views::{Drawing, Views};
 use crate::aggregate::SampleSender;
 use crate::collect::clock;
 use crate::collect::host;
@@ -17,6 +17,7 @@ use crate::deliver::{self, Deliverer};
 use crate::fabric::{DeviceHealth, Snapshot, Timestamp};
 use crate::history::{History, State};
 use crate::telemetry::{Kind, Registry, process};
+use crate::topology::ledger::Scene;
 use crate::web::{Edit, Probe, WebState};
 
 /// The core goes round ten times a second; silent for this long it hangs.
@@ -49,6 +50,7 @@ impl Status {
         let mutes = Arc::clone(&self.views);
         let (commands, deliverer) = (self.commands.clone(), Arc::clone(&self.deliverer));
         let history = self.history.clone();
+        let (drawn, sketched) = (Arc::clone(&self.views), Mutex::new((Arc::<Drawing>::default(), Arc::default())));
         let (asked, healthy, ready) = (self.clone(), self.clone(), self);
         WebState {
             snapshot: Arc::new(move || {
@@ -75,6 +77,15 @@ impl Status {
                 // What is said to hold holds after a kill too.
                 deliverer.settle();
                 Ok(silence)
+            }),
+            scene: Arc::new(move || {
+                let drawing = drawn.drawing();
+                let mut sketched = sketched.lock().unwrap_or_else(PoisonError::into_inner);
+                if !Arc::ptr_eq(&sketched.0, &drawing) {
+                    let scene = Scene::new(clock::now(), &drawing.links, &drawing.groups, &drawing.outline);
+                    *sketched = (drawing, Arc::new(scene));
+                }
+                Arc::clone(&sketched.1)
             }),
             history,
             status: Arc::new(move || asked.json()),
@@ -170,6 +181,16 @@ impl Status {
             "Time from request to response.",
             move || {
                 let histogram = poller.stats().round_trips_us();
+                quantiles(|share| histogram.value_at_quantile(share) as f64 / 1e6, histogram.len())
+            },
+        );
+        let poller = Arc::clone(&self.poller);
+        registry.provide(
+            "selvedge_snmp_poll_start_delay_seconds",
+            Kind::Gauge,
+            "How late polls began by their schedule.",
+            move || {
+                let histogram = poller.stats().start_delays_us();
                 quantiles(|share| histogram.value_at_quantile(share) as f64 / 1e6, histogram.len())
             },
         );

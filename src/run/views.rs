@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 use crate::aggregate::TableReader;
 use crate::alert::{Alert, Mutes};
 use crate::fabric::{GroupState, LinkLoss, LinkState, SensorState, Snapshot, Timestamp};
+use crate::topology::Outline;
 
 /// Links and groups as of one moment.
 #[derive(Debug, Default)]
@@ -20,6 +21,8 @@ pub struct Drawing {
     pub sensors: Vec<SensorState>,
     /// Sorted by link.
     pub losses: Vec<LinkLoss>,
+    /// The rest of the plan.
+    pub outline: Arc<Outline>,
 }
 
 /// Written by the core thread, read by everybody.

@@ -10,9 +10,12 @@ mod claims;
 pub mod crawl;
 mod directory;
 mod edges;
+pub mod graph;
 mod groups;
+pub mod ledger;
 mod links;
 mod memory;
+mod outline;
 mod plan;
 mod settings;
 mod state;
@@ -36,8 +39,9 @@ use links::{Links, Planned};
 
 pub use bundles::{BundleKey, PartKey, RememberedPart};
 pub use memory::{Memory, RememberedDevice, RememberedLink};
+pub use outline::{Outline, Risk};
 pub use plan::{Change, EndReport, Group, GroupReport, Link, LinkReport, NOBODY, View};
-pub use settings::{DeclaredGroup, Settings};
+pub use settings::{DeclaredGroup, Protect, Selector, Settings, SharedRisk, Survive};
 
 /// The graph of the fabric as planned, learnt from neighbour tables.
 #[derive(Debug, Default)]
@@ -54,6 +58,7 @@ pub struct Topology {
     groups_of: HashMap<LinkId, Vec<Arc<str>>>,
     /// The groups that rest on a port by what its device says of it.
     groups_at: HashMap<InterfaceId, Vec<Arc<str>>>,
+    outline: Arc<Outline>,
     /// Links, roles, edges or settings changed since the groups were made.
     stale_groups: bool,
     /// The first moment we were handed.
@@ -97,7 +102,7 @@ impl Topology {
         let mut shift = self.meet(now, device);
         let place = |topology: &Self| {
             let known = topology.directory.get(device).map(|known| known.identity.clone()).unwrap_or_default();
-            (topology.place(device), known.management_interface.clone())
+            (topology.place(device), known.management_interface.clone(), known.labels.clone())
         };
         let before = place(self);
         let learnt = self.directory.learn_identity(device, identity);
@@ -306,6 +311,11 @@ impl Topology {
     /// The groups that rest on a port by what its device says of it (its aggregate, its part in a gateway), by name.
     pub fn groups_at(&self, port: &InterfaceId) -> &[Arc<str>] {
         self.groups_at.get(port).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// What the ledger needs to know of the plan beside links and groups; as of the last `settle`.
+    pub fn outline(&self) -> &Arc<Outline> {
+        &self.outline
     }
 
     /// Neighbour rows that were too many to keep, since the start.
@@ -567,6 +577,19 @@ impl Topology {
                 self.groups_of.entry(link.clone()).or_default().push(group.name.clone());
             }
         }
+        let is_management = |id: &LinkId| {
+            let link = self.links.get(id).map(|planned| &planned.link);
+            link.is_some_and(|link| self.is_management(&link.a.interface) || self.is_management(&link.b.interface))
+        };
+        self.outline = Arc::new(Outline::new(
+            &self.settings,
+            self.directory.iter().map(|(id, device)| (id, &device.identity.labels)),
+            &tiers,
+            &groups,
+            is_management,
+            self.links.iter().map(|planned| &planned.link.id),
+            link_at,
+        ));
         self.groups = groups;
     }
 }

@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 
 use super::WebState;
 use super::query::{Params, Refusal};
-use super::view::{self, AuditView, DeviceView, GroupView, InterfaceView, LinkView, SensorView};
+use super::view::{self, DeviceView, GroupView, InterfaceView, LinkView, SensorView};
 use crate::fabric::{DeviceHealth, InterfaceId, LinkHealth, OperStatus, Timestamp};
 use crate::history::{QueryError, Series};
 
@@ -21,7 +21,7 @@ const HISTORY_QUESTIONS: usize = 2;
 /// How many points an answer has where no step is asked for.
 const USUAL_POINTS: i64 = 600;
 
-type Answer = Result<Response, Refusal>;
+pub(super) type Answer = Result<Response, Refusal>;
 
 const HEALTHS: [&str; 3] = ["ok", "unreachable", "unknown"];
 const STATUSES: [&str; 7] = ["up", "down", "testing", "unknown", "dormant", "notPresent", "lowerLayerDown"];
@@ -157,13 +157,6 @@ pub(super) async fn alerts(State(state): State<WebState>, mut params: Params) ->
     .await
 }
 
-/// `GET /api/audit`
-pub(super) async fn audit(State(state): State<WebState>, params: Params) -> Answer {
-    params.end(&[])?;
-    let snapshot = (state.snapshot)();
-    large(move || to_json(&AuditView::from(&*snapshot))).await
-}
-
 /// `GET /api/status`
 pub(super) async fn status(State(state): State<WebState>, params: Params) -> Answer {
     params.end(&[])?;
@@ -241,12 +234,12 @@ pub(super) async fn nothing_here() -> Refusal {
     Refusal::new(StatusCode::NOT_FOUND, "there is no such route")
 }
 
-fn to_json(value: &impl Serialize) -> Result<Vec<u8>, Refusal> {
+pub(super) fn to_json(value: &impl Serialize) -> Result<Vec<u8>, Refusal> {
     serde_json::to_vec(value).map_err(|error| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
 }
 
 /// Make an answer that may be large or read the disk, beside the tasks that must not wait.
-async fn large(make: impl FnOnce() -> Result<Vec<u8>, Refusal> + Send + 'static) -> Answer {
+pub(super) async fn large(make: impl FnOnce() -> Result<Vec<u8>, Refusal> + Send + 'static) -> Answer {
     let body = tokio::task::spawn_blocking(make)
         .await
         .map_err(|_| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the answer could not be made"))??;

@@ -4,7 +4,8 @@
 //! | route | what |
 //! |---|---|
 //! | `/` `/assets/*` | the page, out of the binary |
-//! | `/api/devices` `interfaces` `links` `groups` `optics` `alerts` `audit` | the present, out of the snapshot and the book |
+//! | `/api/devices` `interfaces` `links` `groups` `optics` `alerts` | the present, out of the snapshot and the book |
+//! | `/api/audit` `/api/audit/snapshot` | the ledger of redundancy, also without something; what it is written from |
 //! | `/api/silences` | silences and maintenance windows; POST makes a silence, DELETE `/api/silences/ID` ends one |
 //! | `/api/history` | the past of one interface |
 //! | `/api/v1/*` | the past, as Prometheus would answer: a data source for Grafana |
@@ -17,6 +18,7 @@
 
 mod access;
 mod api;
+mod audit;
 mod connection;
 mod events;
 mod page;

@@ -19,6 +19,7 @@ use tokio::sync::watch;
 
 use super::access::{self, Access};
 use super::api::{self, HistoryGate};
+use super::audit::{self, AuditGate};
 use super::connection::{Bounded, Peer};
 use super::events::{self, Events};
 use super::page::ASSETS;
@@ -104,8 +105,15 @@ impl Server {
         let events = Events::new();
         let ticker = tokio::spawn(events.clone().run(state.clone(), stop.clone()));
         let access = Access { changes: self.changes };
-        let app = router(Rooms { state, events, gate: HistoryGate::default(), listen: self.listen, access })
-            .into_make_service_with_connect_info::<Peer>();
+        let app = router(Rooms {
+            state,
+            events,
+            gate: HistoryGate::default(),
+            audits: AuditGate::default(),
+            listen: self.listen,
+            access,
+        })
+        .into_make_service_with_connect_info::<Peer>();
         let stopped = |mut stop: watch::Receiver<bool>| async move {
             // An error means that the sender is gone, which is a stop too.
             let _ = stop.wait_for(|stop| *stop).await;
@@ -126,6 +134,7 @@ struct Rooms {
     state: WebState,
     events: Events,
     gate: HistoryGate,
+    audits: AuditGate,
     listen: SocketAddr,
     access: Access,
 }
@@ -154,6 +163,12 @@ impl FromRef<Rooms> for HistoryGate {
     }
 }
 
+impl FromRef<Rooms> for AuditGate {
+    fn from_ref(rooms: &Rooms) -> Self {
+        rooms.audits.clone()
+    }
+}
+
 fn router(rooms: Rooms) -> Router {
     let mut router = Router::new()
         .route("/api/devices", get(api::devices))
@@ -164,7 +179,8 @@ fn router(rooms: Rooms) -> Router {
         .route("/api/alerts", get(api::alerts))
         .route("/api/silences", get(silences::list).post(silences::add))
         .route("/api/silences/{id}", delete(silences::end))
-        .route("/api/audit", get(api::audit))
+        .route("/api/audit", get(audit::audit))
+        .route("/api/audit/snapshot", get(audit::snapshot))
         .route("/api/history", get(api::history))
         .route("/api/v1/query", get(promapi::query).post(promapi::query))
         .route("/api/v1/query_range", get(promapi::query_range).post(promapi::query_range))

@@ -9,6 +9,7 @@ use crate::aggregate::Basis;
 use crate::alert::{Alert, Mutes, Silence};
 use crate::fabric::{InterfaceId, Snapshot, UtilizationSpread};
 use crate::history::History;
+use crate::topology::ledger::Scene;
 
 /// A source of something that others own.
 pub type Source<T> = Arc<dyn Fn() -> T + Send + Sync>;
@@ -32,6 +33,8 @@ pub struct WebState {
     pub mutes: Source<Arc<Mutes>>,
     /// Changes a silence; returns when that is written down, and so may block for a moment.
     pub edit: Arc<dyn Fn(Edit) -> Result<Silence, String> + Send + Sync>,
+    /// What the ledger is written from.
+    pub scene: Source<Arc<Scene>>,
     /// The history, where it is kept.
     pub history: Option<History>,
     /// What `/api/status` shows.

@@ -23,6 +23,8 @@ use crate::fabric::{
 };
 use crate::history::History;
 use crate::telemetry::Registry;
+use crate::topology::Outline;
+use crate::topology::ledger::{Device, Scene};
 
 const T0: i64 = 1_795_478_400;
 
@@ -96,6 +98,23 @@ async fn world() -> World {
                     Edit::Silence(silence) => silences.add(now, silence.clone()).map(|()| silence),
                     Edit::End(id) => silences.end(now, &id).cloned(),
                 }
+            })
+        },
+        scene: {
+            let it = snapshot.clone();
+            Arc::new(move || {
+                let snapshot = it.lock().unwrap().clone();
+                let named = |state: &DeviceState| Device {
+                    name: state.id.clone(),
+                    labels: state.identity.labels.clone(),
+                    tier: Some(u32::from(state.id.as_str() == "spine1") + 1),
+                };
+                let outline = Outline { devices: snapshot.devices.iter().map(named).collect(), ..Outline::default() };
+                let mut scene = Scene::new(snapshot.taken_at, &snapshot.links, &snapshot.groups, &outline);
+                for link in &mut scene.links {
+                    link.b.watched = true;
+                }
+                Arc::new(scene)
             })
         },
         history: Some(history),
@@ -314,7 +333,26 @@ async fn every_route_answers_in_its_shape() {
     assert_eq!((&groups[0]["state"], &groups[0]["kind"]), (&json!("degraded"), &json!("uplinks")));
     assert_eq!(groups[0]["planned"].as_array().unwrap().len(), 2);
     let audit = world.json("/api/audit").await;
-    assert_eq!(audit, json!({ "groups": groups, "findings": 1 }));
+    // One link of two works; leaf1 hangs on it, as planned.
+    assert_eq!((&audit["findings"], &audit["what_if"]), (&json!(1), &Value::Null));
+    assert_eq!((&audit["groups"][0]["name"], &audit["groups"][0]["state"]), (&groups[0]["name"], &json!("critical")));
+    let (device, link) = (&audit["points"][0], &audit["points"][1]);
+    assert_eq!(
+        (&device["kind"], &device["name"], &device["planned"]),
+        (&json!("device"), &json!("spine1"), &json!(true))
+    );
+    assert_eq!((&link["name"], &link["told_by"]), (&json!("leaf1:spine1 - spine1:leaf1"), &json!("spine1")));
+    assert_eq!(
+        audit["ways"],
+        json!([{ "name": "leaf1", "to": "the rest of the fabric", "by_links": 1, "by_devices": 1 }])
+    );
+    let audit = world.json("/api/audit?without=link:leaf1:spine1&ways=no").await;
+    assert_eq!(audit["what_if"]["without"], json!(["link:leaf1:spine1"]));
+    assert_eq!(audit["what_if"]["cut_off"][0]["name"], "leaf1");
+    assert_eq!(audit["what_if"]["groups"][0]["state"], "lost");
+    assert_eq!(audit["ways"], json!([]));
+    let scene = world.json("/api/audit/snapshot").await;
+    assert_eq!(scene["links"][0]["health"], "up");
     let alerts = world.json("/api/alerts").await;
     assert_eq!(alerts[0]["labels"]["alertname"], "DeviceUnreachable");
     assert_eq!(alerts[0]["labels"]["role"], "leaf", "the operator's labels of the device");
@@ -375,7 +413,12 @@ async fn filters_choose_and_nonsense_is_refused() {
         ("/api/devices?colour=red", 400, "unknown key \"colour\": there are device, state"),
         ("/api/devices?state=broken", 400, "one of ok, unreachable, unknown"),
         ("/api/devices?state=ok&state=ok", 400, "`state` is given twice"),
-        ("/api/audit?device=leaf1", 400, "nothing can be asked here"),
+        ("/api/audit?device=leaf1", 400, "there are without, ways"),
+        ("/api/audit?without=leaf9", 400, "there is no device \"leaf9\""),
+        ("/api/audit?without=leaf1&without=risk:duct", 400, "there is no shared risk \"duct\""),
+        ("/api/audit?without=", 400, "is empty"),
+        ("/api/audit?ways=perhaps", 400, "is yes or no"),
+        ("/api/audit/snapshot?device=leaf1", 400, "nothing can be asked here"),
         ("/api/events?device=leaf1", 400, "nothing can be asked here"),
         ("/api/history?device=leaf1", 400, "`interface` is missing"),
         ("/api/history?device=leaf1&interface=x&from=now", 400, "not a whole number"),

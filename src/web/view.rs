@@ -495,21 +495,6 @@ impl<'a> From<&'a SensorState> for SensorView<'a> {
     }
 }
 
-/// `/api/audit`: what is not as it should be.
-#[derive(Serialize)]
-pub(super) struct AuditView<'a> {
-    groups: Vec<GroupView<'a>>,
-    findings: usize,
-}
-
-impl<'a> From<&'a Snapshot> for AuditView<'a> {
-    fn from(snapshot: &'a Snapshot) -> Self {
-        let groups: Vec<GroupView> =
-            snapshot.groups.iter().map(GroupView::from).filter(|group| group.state != GroupHealth::Ok).collect();
-        Self { findings: groups.len(), groups }
-    }
-}
-
 /// Alerts with the labels that the operator gave to their devices: those that fire first, the newest of them
 /// on top.
 pub(super) fn alerts(alerts: &[Alert], snapshot: &Snapshot) -> Vec<AlertView> {

@@ -125,7 +125,7 @@ fn a_fresh_device_has_rates_with_the_second_poll() {
     assert_eq!(bench.octets_in("eth1"), Rate::Known(1_000.0));
     let basis = bench.reader.basis(&InterfaceId::new("leaf1", "eth0")).unwrap();
     assert_eq!((basis.span, basis.clock), (Duration::from_secs(10), Clock::Device));
-    assert_eq!(basis.uncertainty, Duration::from_millis(10));
+    assert_eq!(basis.uncertainty, Duration::from_micros(12_288), "10 ms, rounded up to what is kept");
     bench.poll(40.0, vec![octets("lo", 7), octets("eth0", 31_000), octets("eth1", 20_005)]);
     assert_eq!(bench.octets_in("eth0"), Rate::Known(2_000.0), "the rows behind it may be newer: one poll's patience");
     bench.poll(50.0, vec![octets("lo", 7), octets("eth0", 31_000), octets("eth1", 30_005)]);

@@ -24,6 +24,9 @@ export function mock(options = {}) {
       case "/api/interfaces":
         json(response, fabric.interfaces(ask("device")));
         return true;
+      case "/api/audit":
+        json(response, audit(fabric.state(), url.searchParams.getAll("without")));
+        return true;
       case "/api/history":
         json(response, fabric.history(ask("device"), ask("interface"), Number(ask("from")), Number(ask("to")), Number(ask("step")) || 10));
         return true;
@@ -37,6 +40,22 @@ export function mock(options = {}) {
         return false;
     }
   };
+}
+
+/** A ledger in its shape: the groups as they stand, and a point where one of two links is left. */
+function audit(state, without) {
+  const groups = state.groups.map((group) => {
+    const left = group.working.length + group.unknown.length;
+    const whole = left === group.planned.length;
+    return { ...group, state: whole ? "ok" : left === 0 ? "lost" : left === 1 ? "critical" : "degraded", next: whole ? `The next failure leaves ${left - 1}.` : "Nothing more may fail." };
+  });
+  const weak = groups.find((group) => group.state === "critical");
+  const cut = weak?.planned.find((id) => !weak.working.includes(id)) ?? "";
+  const points = weak
+    ? [{ kind: "link", name: weak.working[0], planned: false, protected: false, effects: [{ from: "leaves", to: "the rest of the fabric", cut_off: [weak.device], total: 1 }], because: [cut], since: state.taken_at, told_by: null, summary: `${weak.working[0]} is the only cable from ${weak.device} to the rest of the fabric since ${cut} failed at 12:03:07 UTC` }]
+    : [];
+  const what_if = without.length > 0 ? { without, cut_off: [], groups: groups.slice(0, 2).map(({ name, planned }) => ({ name, planned: planned.length, before: 2, after: 1, state: "critical" })), points: [] } : null;
+  return { taken_at: state.taken_at, findings: points.length, what_if, cut_off: [], points, points_left_out: 0, groups, ways: [], ways_bound: 4, unmatched: [], risks: ["duct-7"] };
 }
 
 function stream(response, fabric) {

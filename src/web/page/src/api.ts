@@ -133,6 +133,74 @@ export interface History {
   step_s: number;
 }
 
+/** Whom a single point of failure would cut off from what. */
+export interface Effect {
+  from: string;
+  to: string;
+  /** Some of them by name; `total` are meant. */
+  cut_off: string[];
+  total: number;
+}
+
+/** A device, a link or a shared risk whose loss alone cuts somebody off. */
+export interface Point {
+  kind: "device" | "link" | "risk";
+  name: string;
+  /** It would be one even if all that is planned worked. */
+  planned: boolean;
+  /** `[[protect]]` asks for what it breaks. */
+  protected: boolean;
+  effects: Effect[];
+  /** Links whose failure made it one, the latest first. */
+  because: string[];
+  since: string | null;
+  /** The device that tells of it. */
+  told_by: string | null;
+  summary: string;
+}
+
+export interface CutOff {
+  name: string;
+  to: string;
+  protected: boolean;
+}
+
+export type Standing = "ok" | "degraded" | "critical" | "lost" | "unknown";
+
+export interface GroupLine extends Omit<Group, "state"> {
+  state: Standing;
+  /** What the next failure would do. */
+  next: string;
+}
+
+export interface Ways {
+  name: string;
+  to: string;
+  /** Ways that share no link, and those that share no device; null where they were not counted. */
+  by_links: Known;
+  by_devices: Known;
+}
+
+/** `/api/audit`: what is doubled and what is not, as it is or as it would be. */
+export interface Ledger {
+  taken_at: string;
+  findings: number;
+  what_if: {
+    without: string[];
+    cut_off: CutOff[];
+    groups: { name: string; planned: number; before: number; after: number; state: Standing }[];
+    points: string[];
+  } | null;
+  cut_off: CutOff[];
+  points: Point[];
+  points_left_out: number;
+  groups: GroupLine[];
+  ways: Ways[];
+  ways_bound: number;
+  unmatched: string[];
+  risks: string[];
+}
+
 /** A request that was not answered with what it asked for. */
 export class ApiError extends Error {}
 
@@ -165,3 +233,6 @@ export const fetchHistory = (
 ): Promise<History> => get(`api/history?${query({ device: end.device, interface: end.interface, ...span })}`, signal);
 
 export const fetchStatus = (signal?: AbortSignal): Promise<Status> => get("api/status", signal);
+
+export const fetchLedger = (without: string[], ways: boolean, signal?: AbortSignal): Promise<Ledger> =>
+  get(`api/audit?${new URLSearchParams([...without.map((what) => ["without", what]), ["ways", ways ? "yes" : "no"]]).toString()}`, signal);

@@ -5,6 +5,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 
 import { AboutView } from "./about";
 import { AlertsView } from "./alerts";
+import { AuditView } from "./audit";
 import { DeviceView, InterfaceView, LinkView } from "./details";
 import type { Fabric } from "./fabric";
 import { useLive, type Live } from "./live";
@@ -41,6 +42,7 @@ function View({ route, fabric }: { route: Route; fabric: Fabric }): JSX.Element 
     return <InterfaceView key={`${one}\n${two}`} fabric={fabric} device={one} name={two} />;
   }
   if (view === "alerts") return <><h1 class="sr" tabIndex={-1}>Alerts</h1><AlertsView fabric={fabric} /></>;
+  if (view === "audit") return <AuditView fabric={fabric} />;
   if (view === "about") return <AboutView status={fabric.state.status} />;
   return <Empty><h1 tabIndex={-1}>There is nothing here</h1><p><a href="#/">To the overview</a></p></Empty>;
 }
@@ -76,6 +78,7 @@ function Header({ live, route }: { live: Live; route: Route }): JSX.Element {
         <a href={to(["alerts"])} aria-current={here("alerts")}>
           Alerts{fabric && fabric.firing.length > 0 && <span class={`n ${critical ? "critical" : ""}`}>{count(fabric.firing.length)}</span>}
         </a>
+        <a href={to(["audit"])} aria-current={here("audit")}>Audit</a>
         <a href={to(["about"])} aria-current={here("about")}>About</a>
       </nav>
       {fabric && <Counts fabric={fabric} />}

@@ -9,7 +9,7 @@ import { HistoryCharts, type ChartSpec } from "./history";
 import { InterfacesTable, lossOf, peerOf, useInterfaces, why } from "./interfaces";
 import { LinksTable } from "./links";
 import { Badge, Drops, Empty, Load, Name, Panel, Since, Speed, Text, Value } from "./parts";
-import { toDevice, toInterface, toLink } from "./route";
+import { toAudit, toDevice, toInterface, toLink } from "./route";
 import { bps, count, duration, pps } from "./units";
 
 const Facts = ({ children }: { children: ComponentChildren }): JSX.Element => <dl class="facts">{children}</dl>;
@@ -65,7 +65,7 @@ export function LinkView({ fabric, id }: { fabric: Fabric; id: string }): JSX.El
     <>
       <div class="title">
         <h1 tabIndex={-1}><Name>{`${link.a.device}:${link.a.interface}`}</Name> <span aria-label="to">⇄</span> <Name>{`${link.b.device}:${link.b.interface}`}</Name></h1>
-        <p><Badge state={link.state} /> for <Since at={link.since} /> · {heard(link)}</p>
+        <p><Badge state={link.state} /> for <Since at={link.since} /> · {heard(link)} · <a href={toAudit([`link:${id}`])}>what if it were gone?</a></p>
       </div>
       <About fabric={fabric} link={id} />
       <div class="pair">
@@ -153,6 +153,7 @@ export function DeviceView({ fabric, name }: { fabric: Fabric; name: string }): 
       <div class="title">
         <h1 tabIndex={-1}><Name>{name}</Name></h1>
         {row ? <DeviceState device={row.device} /> : <p><Badge state="unknown" text="not watched" /> only heard of from its neighbours</p>}
+        <p><a href={toAudit([name])}>What if it were gone?</a></p>
       </div>
       <About fabric={fabric} device={name} />
       {row && <Panel title="Identity"><Identity device={row.device} links={links.length} /></Panel>}

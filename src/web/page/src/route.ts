@@ -30,6 +30,9 @@ export function to(path: string[], params: Record<string, string> = {}): string 
 export const toLink = (id: string): string => to(["link", id]);
 export const toDevice = (name: string): string => to(["device", name]);
 export const toInterface = (device: string, name: string): string => to(["interface", device, name]);
+/** The audit, as if these were gone. */
+export const toAudit = (without: string[] = []): string =>
+  `#/audit${without.length > 0 ? `?${new URLSearchParams(without.map((what) => ["without", what]))}` : ""}`;
 
 let current = parse(location.hash);
 const watchers = new Set<(route: Route) => void>();
@@ -45,7 +48,8 @@ export function setParam(key: string, value: string | null): void {
   const params = new URLSearchParams(current.params);
   if (value) params.set(key, value);
   else params.delete(key);
-  history.replaceState(history.state, "", to(current.path, Object.fromEntries(params)));
+  const search = params.toString();
+  history.replaceState(history.state, "", to(current.path) + (search ? `?${search}` : ""));
   changed();
 }
 

@@ -4,11 +4,14 @@
 import type { Device, Link } from "../api";
 import type { Fabric, LinkRow } from "../fabric";
 import { BUSY, dropsOf, isOpen, Rank, severityOf } from "../fabric";
+import type { Weak } from "../ledger";
 import { plain } from "../parts";
 import { matchesLink, type Query } from "../search";
 import { percent, pps } from "../units";
 import { labelOf, nodeWidth, place, type Placing, type Shape } from "./tiers";
 
+/** Marks what somebody hangs on alone. */
+export const SINGLE = "◈";
 export const MOST_LINKS = 600;
 export const MOST_DEVICES = 500;
 /** Of a large fabric, so many links of all kinds are drawn to show its shape; the rest is for what needs attention. */
@@ -23,6 +26,8 @@ export interface NodeView {
   kind: "device" | "host";
   trouble: "none" | "warning" | "critical" | "unreachable" | "unknown";
   faint: boolean;
+  /** Its loss alone would cut somebody off: in words; empty where it would not. */
+  single: string;
 }
 
 export interface EdgeView {
@@ -37,6 +42,8 @@ export interface EdgeView {
   faint: boolean;
   /** One of a few drawn for many: it stands back. */
   sample: boolean;
+  /** As of a node. */
+  single: string;
   title: string;
 }
 
@@ -61,7 +68,7 @@ function placingOf(devices: Device[], links: Link[], shape: Shape): Placing {
   return placed.placing;
 }
 
-export function modelOf(fabric: Fabric, query: Query | null, shape: Shape): Model {
+export function modelOf(fabric: Fabric, query: Query | null, shape: Shape, weak: Weak): Model {
   const { devices } = fabric.state;
   const links = fabric.state.links.filter((link) => !isOpen(link));
   // `fabric.links` is sorted by attention, so that what is left out needs it least.
@@ -89,7 +96,7 @@ export function modelOf(fabric: Fabric, query: Query | null, shape: Shape): Mode
   }
   const edges = rows
     .filter(({ link }) => shown.has(link.a.device) && shown.has(link.b.device) && link.a.device !== link.b.device)
-    .map((row) => edgeOf(row, places, lit !== null && !lit.has(row), matching.length > MOST_LINKS));
+    .map((row) => edgeOf(row, places, lit !== null && !lit.has(row), matching.length > MOST_LINKS, weak));
   const litNodes = lit && new Set([...lit].flatMap(({ link }) => [link.a.device, link.b.device]));
   const nodes = [...shown].map((name): NodeView => {
     const at = places.get(name)!;
@@ -97,8 +104,9 @@ export function modelOf(fabric: Fabric, query: Query | null, shape: Shape): Mode
       id: name,
       x: at.x,
       y: at.y,
-      label: plain(labelOf(name)),
-      width: nodeWidth(labelOf(name)),
+      label: weak.devices.has(name) ? `${SINGLE} ${plain(labelOf(name))}` : plain(labelOf(name)),
+      width: nodeWidth(labelOf(name)) + (weak.devices.has(name) ? 18 : 0),
+      single: weak.devices.get(name) ?? "",
       kind: at.watched ? "device" : "host",
       trouble: troubleOf(fabric, name),
       faint: litNodes !== null && !litNodes.has(name),
@@ -133,7 +141,7 @@ function troubleOf(fabric: Fabric, name: string): NodeView["trouble"] {
   return own.some((alert) => severityOf(alert) === "warning") ? "warning" : "none";
 }
 
-function edgeOf(row: LinkRow, places: Placing["places"], faint: boolean, sampled: boolean): EdgeView {
+function edgeOf(row: LinkRow, places: Placing["places"], faint: boolean, sampled: boolean, weak: Weak): EdgeView {
   const { link, worst, drops } = row;
   const [a, b] = [places.get(link.a.device)!, places.get(link.b.device)!];
   const ratio = worst ?? 0;
@@ -149,11 +157,12 @@ function edgeOf(row: LinkRow, places: Placing["places"], faint: boolean, sampled
     level: worst === null ? "none" : ratio >= 0.95 ? "full" : ratio >= BUSY ? "busy" : ratio >= 0.5 ? "half" : "calm",
     // In steps, so that the drawing does not quiver with every reading.
     width: link.state === "up" ? 1.5 + Math.round(Math.min(1, ratio) * 12) / 2 : 2.5,
-    drops: drops && link.state !== "down" ? `▾ ${pps(drops)}` : "",
+    drops: [weak.links.has(link.id) ? SINGLE : "", drops && link.state !== "down" ? `▾ ${pps(drops)}` : ""].filter(Boolean).join(" "),
+    single: weak.links.get(link.id) ?? "",
     arc: a.y === b.y,
     faint,
     sample: sampled && row.rank === Rank.Calm,
-    title: `${link.id}\n${link.state}${row.rank === Rank.Unknown ? ", readings missing" : ""}\n${ways.join("\n")}`,
+    title: `${link.id}\n${link.state}${row.rank === Rank.Unknown ? ", readings missing" : ""}\n${ways.join("\n")}${weak.links.has(link.id) ? `\n${weak.links.get(link.id)}` : ""}`,
   };
 }
 
@@ -164,10 +173,12 @@ const way = (ratio: number | null, drops: number | null): string =>
 export function describe(model: Model, fabric: Fabric): string {
   const { up, down, unknown } = fabric.counts;
   const tiers = model.tiers.map((names) => (names.length <= 6 ? names.join(", ") : `${names.length} devices, ${names[0]} to ${names[names.length - 1]}`));
+  const weak = [...model.nodes, ...model.edges].filter(({ single }) => single !== "").slice(0, 10).map(({ id }) => id);
   const cut = model.edges.filter((edge) => edge.state === "down").slice(0, 10).map((edge) => edge.id);
   return [
     `Topology of ${model.of.nodes} devices and ${model.of.edges} links: ${up} up, ${down} down, ${unknown} unknown.`,
     `Tiers from the top: ${tiers.join("; ")}.`,
+    weak.length > 0 ? `Single points of failure: ${weak.join("; ")}.` : "",
     cut.length > 0 ? `Down: ${cut.join("; ")}.` : "",
     "The table of links below has the same facts.",
   ].filter(Boolean).join(" ");

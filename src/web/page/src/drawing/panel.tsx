@@ -4,8 +4,9 @@ import type { JSX } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 
 import type { Fabric } from "../fabric";
+import { useLedger, weakOf } from "../ledger";
 import { Panel, plain } from "../parts";
-import { toDevice, toLink } from "../route";
+import { toAudit, toDevice, toLink } from "../route";
 import type { Query } from "../search";
 import { count } from "../units";
 import { describe, modelOf, type Model } from "./model";
@@ -24,7 +25,9 @@ export function TopologyPanel({ fabric, query }: { fabric: Fabric; query: Query 
   const [failed, setFailed] = useState(false);
   const [tip, setTip] = useState<Tip | null>(null);
   const [shape, setShape] = useState<Shape>({ width: 800, height: 440 });
-  const model = useMemo(() => modelOf(fabric, query, shape), [fabric, query, shape]);
+  const { ledger } = useLedger([], false, fabric);
+  const weak = useMemo(() => weakOf(ledger), [ledger]);
+  const model = useMemo(() => modelOf(fabric, query, shape, weak), [fabric, query, shape, weak]);
 
   useEffect(() => {
     const host = box.current;
@@ -77,6 +80,7 @@ export function TopologyPanel({ fabric, query }: { fabric: Fabric; query: Query 
       note={
         <>
           <span>{shownOf(model)}</span>
+          {weak.devices.size + weak.links.size > 0 && <a class="weak" href={toAudit()} title="What hangs on a single part, and since when">◈ {count(weak.devices.size + weak.links.size)} single points of failure</a>}
           <span class="zoom" role="group" aria-label="Zoom the drawing">
             <button type="button" aria-label="Zoom in" title="Zoom in (Ctrl and wheel)" onClick={() => drawing?.zoom(1.3)}>+</button>
             <button type="button" aria-label="Zoom out" title="Zoom out" onClick={() => drawing?.zoom(1 / 1.3)}>−</button>
@@ -102,6 +106,7 @@ export function TopologyPanel({ fabric, query }: { fabric: Fabric; query: Query 
         <span class="key down">down</span>
         <span class="key unknown">unknown</span>
         <span class="key dropping">▾ drops</span>
+        <span class="key single">◈ single point</span>
       </p>
     </Panel>
   );

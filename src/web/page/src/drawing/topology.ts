@@ -81,6 +81,8 @@ function styles(): cytoscape.StylesheetJson {
         "overlay-opacity": 0,
       },
     },
+    { selector: 'node[single != ""]', style: { "underlay-color": tone["warn"], "underlay-opacity": 0.3, "underlay-padding": 5, "underlay-shape": "round-rectangle" } },
+    { selector: 'edge[single != ""]', style: { "underlay-color": tone["warn"], "underlay-opacity": 0.3, "underlay-padding": 4 } },
     { selector: "edge[?arc]", style: { "curve-style": "unbundled-bezier", "control-point-distances": 46, "control-point-weights": 0.5 } },
     { selector: 'edge[level = "half"]', style: { "line-color": tone["load-half"] } },
     { selector: 'edge[level = "busy"]', style: { "line-color": tone["load-busy"], "z-index": 5 } },
@@ -103,7 +105,8 @@ const nodeData = (node: NodeView): Record<string, unknown> => ({
   trouble: node.trouble,
   faint: node.faint,
   w: node.width,
-  title: node.id,
+  single: node.single,
+  title: node.single ? `${node.id}\n${node.single}` : node.id,
 });
 
 const edgeData = (edge: EdgeView): Record<string, unknown> => ({
@@ -118,6 +121,7 @@ const edgeData = (edge: EdgeView): Record<string, unknown> => ({
   arc: edge.arc,
   faint: edge.faint,
   sample: edge.sample,
+  single: edge.single,
   title: edge.title,
 });
 

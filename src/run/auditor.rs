@@ -1,0 +1,42 @@
+//! The auditor: a thread of its own that writes the ledger anew when the fabric changes.
+//!
+//! It looks at what readers are shown and never holds the core up: with 100,000 devices a look takes a good part of a
+//! second. Changes that come meanwhile are looked at together. What it finds goes back to the core as a command, since
+//! the core alone judges.
+
+use std::sync::Arc;
+
+use crossbeam::channel::{Receiver, Sender};
+
+use super::core::Command;
+use super::views::Views;
+use crate::deliver::Clock;
+use crate::topology::Outline;
+use crate::topology::ledger::{Auditor, Scene};
+
+/// All that the thread owns.
+pub(super) struct Desk {
+    pub views: Arc<Views>,
+    pub asked: Receiver<()>,
+    pub tell: Sender<Command>,
+    pub clock: Clock,
+}
+
+impl Desk {
+    /// Look whenever asked, until nobody asks any more.
+    pub(super) fn run(self) {
+        let mut auditor = Auditor::default();
+        let mut outline: Arc<Outline> = Arc::default();
+        while self.asked.recv().is_ok() {
+            let drawing = self.views.drawing();
+            let scene = Scene::new((self.clock)(), &drawing.links, &drawing.groups, &drawing.outline);
+            let replanned = *outline != *drawing.outline;
+            if auditor.sync(&scene) || replanned {
+                outline = Arc::clone(&drawing.outline);
+                if self.tell.send(Command::Audited(Box::new(auditor.audit(&scene)))).is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}
