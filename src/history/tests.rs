@@ -757,11 +757,11 @@ fn coarser_tiers_say_what_the_readings_said() {
     let (kept, mut keeps) = writer_with(&keep);
     let (dropped, mut drops) = writer_with(&drop);
     let mut seed = 7u64;
-    let (mut sum, mut end) = (0u64, 0);
+    let mut sum = 0u64;
     for n in 0..3 * 8_640i64 {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         sum += if n % 400 < 20 { 50_000_000 } else { (seed >> 40) % 1_000_000 };
-        end = n * 10;
+        let end = n * 10;
         if n % 1_000 < 6 {
             continue;
         }
