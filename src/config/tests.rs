@@ -490,7 +490,7 @@ fn files_of_targets_are_told_by_entry_and_do_not_stop_the_rest() {
              first at targets/a.json [0].targets[0])"
                 .into(),
             "targets/e.json [0].targets[1] \"10.99.0.1:161\" is a target already; this entry is left out (it is named \
-             first at selvedge.toml:27)"
+             first at selvedge.toml:28)"
                 .into(),
         ]
     );

@@ -67,13 +67,18 @@ pub struct SpreadSeries {
 
 /// A column per quantity, as in [`Series`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
-#[allow(missing_docs)]
 pub struct Columns {
+    /// Bits received per second.
     pub in_bps: Vec<Option<f64>>,
+    /// Bits sent per second.
     pub out_bps: Vec<Option<f64>>,
+    /// Packets received per second.
     pub in_pps: Vec<Option<f64>>,
+    /// Packets sent per second.
     pub out_pps: Vec<Option<f64>>,
+    /// Discards and errors counted on the way in, per second.
     pub in_drops_pps: Vec<Option<f64>>,
+    /// Discards and errors counted on the way out, per second.
     pub out_drops_pps: Vec<Option<f64>>,
 }
 
@@ -494,13 +499,16 @@ impl Sums {
         let window = (self.window.0.max(self.from_us), self.window.1.min(self.to_us));
         for row in rows {
             let bucket = row.time - row.time % bucket_us;
-            let span = clip((bucket, bucket.saturating_add(bucket_us)), window);
+            // The newest bucket knows of nothing after what was sealed, where the readings go on.
+            let open_end = if window.1 < self.to_us { window.1 } else { u64::MAX };
+            let whole = (bucket, bucket.saturating_add(bucket_us).min(open_end));
+            let span = clip(whole, window);
             if span.0 >= span.1 {
                 continue;
             }
             for (quantity, amounts) in self.quantities.iter_mut().enumerate() {
                 let Some(summary) = Summary::of_cells(&row.cells, quantity) else { continue };
-                let known = summary.known_s / (bucket_us as f64 / 1e6);
+                let known = summary.known_s / ((whole.1 - whole.0) as f64 / 1e6);
                 let (spread, left) = (&mut self.spread, &mut self.spread_left);
                 add(amounts, self.from_us, self.step_us, span, (summary.mean, known), |point, known_s| {
                     if let Some(spread) = spread

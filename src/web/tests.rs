@@ -502,7 +502,7 @@ async fn grafana_finds_a_prometheus() {
 
     for (form, why) in [
         ("query=histogram_quantile(0.9,ifHCInOctets)", "histogram_quantile"),
-        ("query=sum(", "unexpected"),
+        ("query=sum(", "unclosed"),
         ("query=ifHCInOctets&time=yesterday", "yesterday"),
         ("time=1", "query"),
     ] {
