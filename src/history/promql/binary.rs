@@ -52,9 +52,7 @@ pub(super) fn binary(op: &str, lhs: Value, rhs: Value, modifier: Option<&BinModi
             let both = lhs.into_iter().zip(rhs).map(|(a, b)| apply(a, b));
             Ok(Value::Scalar(both.map(|(value, holds)| if compares { truth(holds) } else { value }).collect()))
         }
-        (Value::Vector(lines), Value::Scalar(numbers)) => {
-            with_scalar(lines, &numbers, compares, wants_bool, |of_line, number| apply(of_line, number))
-        }
+        (Value::Vector(lines), Value::Scalar(numbers)) => with_scalar(lines, &numbers, compares, wants_bool, apply),
         (Value::Scalar(numbers), Value::Vector(lines)) => {
             with_scalar(lines, &numbers, compares, wants_bool, |of_line, number| {
                 let (value, holds) = apply(number, of_line);

@@ -11,7 +11,7 @@ use super::labels::{Labels, NAME};
 use super::select::{Looks, matchers};
 use super::value::{ABSENT, Line, Value, is_absent, merge};
 use super::window::{OverTime, Window, by_name};
-use super::{Fault, Instantly, Limits, MOST_STEPS, Series, Source, Times, unsupported};
+use super::{Fault, Instantly, Limits, MOST_STEPS, Points, Series, Source, Times, unsupported};
 
 /// The step of a subquery that names none: Prometheus' usual interval of evaluation.
 const SUBQUERY_STEP_MS: i64 = 60_000;
@@ -47,12 +47,7 @@ pub(super) fn instantly(expr: &Expr, source: &dyn Source, time_ms: i64, limits: 
     })
 }
 
-pub(super) fn over(
-    expr: &Expr,
-    source: &dyn Source,
-    times: Times,
-    limits: Limits,
-) -> Result<Vec<(Labels, Vec<(i64, f64)>)>, Fault> {
+pub(super) fn over(expr: &Expr, source: &dyn Source, times: Times, limits: Limits) -> Result<Vec<Points>, Fault> {
     if times.step_ms <= 0 {
         return Err(Fault::Bad("zero or negative query resolution step widths are not accepted".into()));
     }

@@ -105,6 +105,9 @@ pub struct Times {
     pub step_ms: i64,
 }
 
+/// A series of an answer: its labels, times in milliseconds and values.
+pub type Points = (Labels, Vec<(i64, f64)>);
+
 /// The answer at one moment.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Instantly {
@@ -115,7 +118,7 @@ pub enum Instantly {
     /// Series with a value each.
     Vector(Vec<(Labels, f64)>),
     /// Series with the samples of a window.
-    Matrix(Vec<(Labels, Vec<(i64, f64)>)>),
+    Matrix(Vec<Points>),
 }
 
 /// A query that was read.
@@ -148,12 +151,7 @@ impl Query {
     ///
     /// # Errors
     /// See [`Fault`].
-    pub fn over(
-        &self,
-        source: &dyn Source,
-        times: Times,
-        limits: Limits,
-    ) -> Result<Vec<(Labels, Vec<(i64, f64)>)>, Fault> {
+    pub fn over(&self, source: &dyn Source, times: Times, limits: Limits) -> Result<Vec<Points>, Fault> {
         evaluate::over(&self.0, source, times, limits)
     }
 }
