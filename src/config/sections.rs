@@ -69,6 +69,8 @@ pub(super) fn read_history(root: &mut Section<'_>) -> history::Settings {
             settings.path = path.value.into();
         }
         section.duration("retention", &mut settings.retention, Duration::from_secs(3_600)..=DAY * 3_650);
+        section.duration("retention_5m", &mut settings.retention_5m, DAY..=DAY * 3_650);
+        section.duration("retention_1h", &mut settings.retention_1h, DAY * 2..=DAY * 3_650);
         section.size("max_bytes", &mut settings.max_bytes, 16 << 20);
         section.finish();
     }

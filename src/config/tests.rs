@@ -20,6 +20,7 @@ listen = "127.0.0.1:9751"
 [history]
 path = "data"
 retention = "4h"
+retention_5m = "5d"
 max_bytes = "4GiB"
 
 [snmp]
@@ -259,6 +260,8 @@ fn every_key_arrives_where_it_belongs() {
             enabled: true,
             path: house.path("data"),
             retention: secs(14_400),
+            retention_5m: secs(5 * 86_400),
+            retention_1h: secs(400 * 86_400),
             max_bytes: 4 << 30
         }
     );
@@ -501,7 +504,7 @@ fn files_of_targets_are_told_by_entry_and_do_not_stop_the_rest() {
              first at targets/a.json [0].targets[0])"
                 .into(),
             "targets/e.json [0].targets[1] \"10.99.0.1:161\" is a target already; this entry is left out (it is named \
-             first at selvedge.toml:27)"
+             first at selvedge.toml:28)"
                 .into(),
         ]
     );

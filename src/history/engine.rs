@@ -7,6 +7,9 @@
 //! head       DEVICE TIME -> one poll of one device (row.rs)
 //! blocks-N   DEVICE 0 START -> when and sysUpTime       DEVICE INTERFACE START -> its columns (block.rs)
 //! ```
+//! The coarser tiers have the same two, `head-5m` and `blocks-5m-N`, `head-1h` and `blocks-1h-N` (tier.rs).
+//! `names` holds besides: c DEVICE -> the last readings that were sealed, which the next rates begin with.
+//!
 //! Integers in keys are big-endian, so that the order of keys is that of time. Times are microseconds since
 //! 1970. A block lies in the partition that was current when it was sealed; the oldest partition is dropped
 //! as a whole, which frees its disk at once and rewrites nothing.
@@ -19,6 +22,7 @@ use arc_swap::ArcSwap;
 use fjall::config::{BlockSizePolicy, CompressionPolicy};
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch};
 
+use super::tier::Tier;
 use super::{Damaged, OpenError};
 
 /// Cache of file blocks: a page that draws a few interfaces fits.
@@ -30,7 +34,10 @@ const MEMTABLE_BYTES: u64 = 1 << 20;
 const JOURNAL_BYTES: u64 = 64 << 20;
 /// Open files; the default of 900 is for servers that do nothing else.
 const OPEN_FILES: usize = 128;
-const PARTITION_PREFIX: &str = "blocks-";
+
+/// How the levels are named on disk: the head, the prefix of the partitions, the first byte of their keys.
+const LEVEL_NAMES: [(&str, &str, u8); Tier::COUNT] =
+    [("head", "blocks-", b'p'), ("head-5m", "blocks-5m-", b'q'), ("head-1h", "blocks-1h-", b'r')];
 
 /// Whatever goes wrong with the store while it runs.
 #[derive(Debug)]
@@ -90,7 +97,14 @@ pub(super) struct Partition {
 pub(super) struct Engine {
     pub(super) db: Database,
     pub(super) names: Keyspace,
+    levels: [Level; Tier::COUNT],
+}
+
+/// One tier: rows that are young, blocks that are not.
+pub(super) struct Level {
     pub(super) head: Keyspace,
+    prefix: &'static str,
+    key: u8,
     /// Oldest first, never empty once the writer has begun. Widened before a block is written and shortened
     /// after a partition is gone, so that a reader who takes its snapshot first misses nothing.
     pub(super) partitions: ArcSwap<Vec<Partition>>,
@@ -126,66 +140,92 @@ impl Engine {
             .worker_threads(1)
             .open()?;
         let names = db.keyspace("names", || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES))?;
-        let head = db.keyspace("head", || KeyspaceCreateOptions::default().max_memtable_size(HEAD_MEMTABLE_BYTES))?;
-        let mut partitions = Vec::new();
-        for name in db.list_keyspace_names() {
-            let Some(number) = name.strip_prefix(PARTITION_PREFIX).and_then(|number| number.parse().ok()) else {
-                continue;
-            };
-            let keyspace = db.keyspace(&name, partition_options)?;
-            let (made_at, first, last) = match names.get(partition_key(number))? {
-                Some(value) => partition_value(&value)?,
-                // Made just before the end, nothing in it yet.
-                None => (0, u64::MAX, 0),
-            };
-            partitions.push(Partition { number, keyspace, made_at, first, last });
+        let mut levels = Vec::new();
+        for (head, prefix, key) in LEVEL_NAMES {
+            let options = || KeyspaceCreateOptions::default().max_memtable_size(HEAD_MEMTABLE_BYTES);
+            let head = db.keyspace(head, options)?;
+            let mut partitions = Vec::new();
+            for name in db.list_keyspace_names() {
+                let Some(number) = name.strip_prefix(prefix).and_then(|number| number.parse().ok()) else {
+                    continue;
+                };
+                let keyspace = db.keyspace(&name, partition_options)?;
+                let (made_at, first, last) = match names.get(partition_key(key, number))? {
+                    Some(value) => partition_value(&value)?,
+                    // Made just before the end, nothing in it yet.
+                    None => (0, u64::MAX, 0),
+                };
+                partitions.push(Partition { number, keyspace, made_at, first, last });
+            }
+            partitions.sort_by_key(|partition| partition.number);
+            levels.push(Level { head, prefix, key, partitions: ArcSwap::new(Arc::new(partitions)) });
         }
-        partitions.sort_by_key(|partition| partition.number);
-        Ok(Self { db, names, head, partitions: ArcSwap::new(Arc::new(partitions)) })
+        let levels = levels.try_into().map_err(|_| Damaged("a tier is missing"))?;
+        Ok(Self { db, names, levels })
+    }
+
+    /// What belongs to a tier.
+    pub(super) fn level(&self, tier: Tier) -> &Level {
+        &self.levels[tier as usize]
     }
 
     /// What the data takes on disk. The journal comes on top; most of its files is room not yet written.
     pub(super) fn disk_bytes(&self) -> u64 {
-        let partitions = self.partitions.load();
-        let blocks: u64 = partitions.iter().map(|partition| partition.keyspace.disk_space()).sum();
-        blocks + self.names.disk_space() + self.head.disk_space()
+        self.levels.iter().map(Level::disk_bytes).sum::<u64>() + self.names.disk_space()
     }
 
     /// Begin a new partition: from now on blocks are sealed into it.
-    pub(super) fn add_partition(&self, now: u64) -> Result<(), StoreError> {
-        let mut partitions = self.partitions.load().as_ref().clone();
+    pub(super) fn add_partition(&self, tier: Tier, now: u64) -> Result<(), StoreError> {
+        let level = self.level(tier);
+        let mut partitions = level.partitions.load().as_ref().clone();
         let number = partitions.last().map_or(1, |newest| newest.number + 1);
-        let keyspace = self.db.keyspace(&format!("{PARTITION_PREFIX}{number}"), partition_options)?;
+        let keyspace = self.db.keyspace(&format!("{}{number}", level.prefix), partition_options)?;
         let partition = Partition { number, keyspace, made_at: now, first: u64::MAX, last: 0 };
-        self.names.insert(partition_key(number), encode_partition(&partition))?;
+        self.names.insert(partition_key(level.key, number), encode_partition(&partition))?;
         partitions.push(partition);
-        self.partitions.store(Arc::new(partitions));
+        level.partitions.store(Arc::new(partitions));
         Ok(())
     }
 
     /// Drop the oldest partition with all that is in it.
-    pub(super) fn drop_oldest_partition(&self) -> Result<(), StoreError> {
-        let mut partitions = self.partitions.load().as_ref().clone();
+    pub(super) fn drop_oldest_partition(&self, tier: Tier) -> Result<(), StoreError> {
+        let level = self.level(tier);
+        let mut partitions = level.partitions.load().as_ref().clone();
         if partitions.is_empty() {
             return Ok(());
         }
         let oldest = partitions.remove(0);
-        self.partitions.store(Arc::new(partitions));
+        level.partitions.store(Arc::new(partitions));
         self.db.delete_keyspace(oldest.keyspace)?;
-        self.names.remove(partition_key(oldest.number))?;
+        self.names.remove(partition_key(level.key, oldest.number))?;
         Ok(())
     }
 
     /// The newest partition will hold rows from `first` to `last`: told to readers at once, and written in `batch`.
-    pub(super) fn widen_newest(&self, first: u64, last: u64, batch: &mut OwnedWriteBatch) -> Option<Keyspace> {
-        let mut partitions = self.partitions.load().as_ref().clone();
+    pub(super) fn widen_newest(
+        &self,
+        tier: Tier,
+        first: u64,
+        last: u64,
+        batch: &mut OwnedWriteBatch,
+    ) -> Option<Keyspace> {
+        let level = self.level(tier);
+        let mut partitions = level.partitions.load().as_ref().clone();
         let newest = partitions.last_mut()?;
         newest.first = newest.first.min(first);
         newest.last = newest.last.max(last);
-        batch.insert(&self.names, partition_key(newest.number), encode_partition(newest));
+        batch.insert(&self.names, partition_key(level.key, newest.number), encode_partition(newest));
         let keyspace = newest.keyspace.clone();
-        self.partitions.store(Arc::new(partitions));
+        level.partitions.store(Arc::new(partitions));
         Some(keyspace)
+    }
+}
+
+impl Level {
+    /// What it takes on disk.
+    pub(super) fn disk_bytes(&self) -> u64 {
+        let partitions = self.partitions.load();
+        partitions.iter().map(|partition| partition.keyspace.disk_space()).sum::<u64>() + self.head.disk_space()
     }
 }
 
@@ -197,8 +237,8 @@ fn partition_options() -> KeyspaceCreateOptions {
         .data_block_compression_policy(CompressionPolicy::disabled())
 }
 
-fn partition_key(number: u64) -> Vec<u8> {
-    [b"p".as_slice(), &number.to_be_bytes()].concat()
+fn partition_key(level: u8, number: u64) -> Vec<u8> {
+    [[level].as_slice(), &number.to_be_bytes()].concat()
 }
 
 fn encode_partition(partition: &Partition) -> Vec<u8> {
@@ -224,6 +264,11 @@ pub(super) fn interface_name_key(device: u32, name: &str) -> Vec<u8> {
 /// Where the last id given to an interface of `device` is kept; device 0: the last id given to a device.
 pub(super) fn last_id_key(device: u32) -> Vec<u8> {
     [b"n".as_slice(), &device.to_be_bytes()].concat()
+}
+
+/// Where the last sealed readings of a device are kept.
+pub(super) fn carry_key(device: u32) -> Vec<u8> {
+    [b"c".as_slice(), &device.to_be_bytes()].concat()
 }
 
 pub(super) fn head_key(device: u32, time: u64) -> [u8; 12] {

@@ -7,24 +7,28 @@
 //! History::interface <--query-- head and blocks, from one snapshot
 //! ```
 //!
-//! Counters are stored as they were read; rates are made when somebody asks. fjall's journal is what makes a
-//! crash harmless. Not here, on purpose: coarser tiers for long ranges (they would lie beside the blocks, in
-//! partitions of their own) and a query language.
+//! Counters are stored as they were read; rates are made when somebody asks. Whenever a head is sealed its rates go into
+//! the coarser tiers as well (tier.rs). fjall's journal is what makes a crash harmless.
 
 mod block;
 mod column;
 mod engine;
+mod join;
+pub mod promql;
 mod query;
 mod recorder;
 mod row;
+mod store_source;
+mod tier;
 mod writer;
 
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use query::{QueryError, Series};
+pub use query::{Columns, QueryError, Series, SpreadSeries};
 pub use recorder::{History, State, Stats};
+pub use store_source::LabelsOf;
 
 /// `[history]`
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,15 +37,27 @@ pub struct Settings {
     pub enabled: bool,
     /// Folder of the store.
     pub path: PathBuf,
-    /// How long samples are kept.
+    /// How long samples are kept as they were read,
     pub retention: Duration,
+    /// in steps of five minutes,
+    pub retention_5m: Duration,
+    /// and in steps of an hour.
+    pub retention_1h: Duration,
     /// How much disk the data may take, bytes; the oldest goes first. A journal of up to 128 MiB comes on top.
     pub max_bytes: u64,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { enabled: true, path: "data".into(), retention: Duration::from_secs(30 * 86_400), max_bytes: 4 << 30 }
+        let days = |days: u64| Duration::from_secs(days * 86_400);
+        Self {
+            enabled: true,
+            path: "data".into(),
+            retention: days(2),
+            retention_5m: days(30),
+            retention_1h: days(400),
+            max_bytes: 4 << 30,
+        }
     }
 }
 

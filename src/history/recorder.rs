@@ -19,10 +19,13 @@ use arc_swap::ArcSwapOption;
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
 
 use super::engine::{Engine, StoreError, is_full};
+use super::join::Joiner;
+use super::promql;
 use super::query::{self, QueryError, Series};
-use super::writer::{Appended, Writer};
+use super::store_source::{self, LabelsOf, StoreSource};
+use super::writer::{Appended, Part, Writer};
 use super::{OpenError, Settings};
-use crate::fabric::{InterfaceId, Reading, Sample, Timestamp};
+use crate::fabric::{DeviceId, InterfaceId, Reading, Sample, Timestamp};
 use crate::telemetry::{Kind, Registry};
 
 /// How many polls may wait: a fleet of a thousand devices for some seconds of a slow disk.
@@ -114,7 +117,14 @@ impl History {
             Err(error) => return Err(error),
         };
         let (queue, inbox) = bounded(QUEUE);
-        let thread = Thread { path, settings: settings.clone(), shared: shared.clone(), writer: opened, retry_every };
+        let thread = Thread {
+            path,
+            settings: settings.clone(),
+            shared: shared.clone(),
+            writer: opened,
+            retry_every,
+            joiner: Joiner::default(),
+        };
         let thread = std::thread::Builder::new()
             .name("history".into())
             .spawn(move || thread.run(&inbox))
@@ -148,10 +158,56 @@ impl History {
     /// # Errors
     /// When the range is nonsense, too many points are asked for, or the store cannot be read.
     pub fn interface(&self, id: &InterfaceId, from: i64, to: i64, step_s: u32) -> Result<Series, QueryError> {
-        match self.0.shared.engine.load_full() {
-            Some(engine) => query::interface(&engine, id, from, to, step_s),
-            None => Err(QueryError::Stopped(self.0.shared.why_stopped().unwrap_or_default())),
-        }
+        query::interface(&*self.engine()?, id, from, to, step_s, false)
+    }
+
+    /// The same with how each quantity was spread within each step.
+    ///
+    /// # Errors
+    /// As [`History::interface`], and when more readings would have to be looked at than is sane.
+    pub fn interface_spread(&self, id: &InterfaceId, from: i64, to: i64, step_s: u32) -> Result<Series, QueryError> {
+        query::interface(&*self.engine()?, id, from, to, step_s, true)
+    }
+
+    /// Ask with the store as the source of series; `labels_of` gives the labels that interfaces have now. Reads the disk:
+    /// call it where blocking is allowed.
+    ///
+    /// # Errors
+    /// The history has stopped, or what `ask` gives.
+    pub fn ask<T>(
+        &self,
+        labels_of: &LabelsOf,
+        ask: impl FnOnce(&dyn promql::Source) -> Result<T, promql::Fault>,
+    ) -> Result<T, promql::Fault> {
+        let engine = self.engine().map_err(|error| promql::Fault::Source(error.to_string()))?;
+        ask(&StoreSource { engine: &engine, labels_of })
+    }
+
+    /// The labels of every series that the store has and all matchers match.
+    ///
+    /// # Errors
+    /// The history has stopped or cannot be read, or there are too many.
+    pub fn series(
+        &self,
+        labels_of: &LabelsOf,
+        matchers: &[promql::Matcher],
+    ) -> Result<Vec<promql::Labels>, promql::Fault> {
+        let engine = self.engine().map_err(|error| promql::Fault::Source(error.to_string()))?;
+        StoreSource { engine: &engine, labels_of }.labels(matchers)
+    }
+
+    /// The metrics that the store has, and whether each is a counter.
+    pub fn metrics() -> Vec<(&'static str, bool)> {
+        let mut metrics: Vec<_> =
+            store_source::metrics().into_iter().map(|metric| (metric.name, metric.is_counter)).collect();
+        metrics.sort_unstable();
+        metrics.dedup();
+        metrics
+    }
+
+    fn engine(&self) -> Result<Arc<Engine>, QueryError> {
+        let stopped = || QueryError::Stopped(self.0.shared.why_stopped().unwrap_or_default());
+        self.0.shared.engine.load_full().ok_or_else(stopped)
     }
 
     /// How it does.
@@ -265,6 +321,7 @@ struct Thread {
     /// None while stopped.
     writer: Option<Writer>,
     retry_every: Duration,
+    joiner: Joiner,
 }
 
 impl Thread {
@@ -274,14 +331,15 @@ impl Thread {
         loop {
             // Asleep with nothing to write until the next minute's sweep, or the next try.
             let wake_at = match &self.writer {
-                Some(writer) if writer.is_dirty() => sync_at.min(maintain_at),
+                Some(writer) if writer.is_dirty() || !self.joiner.is_empty() => sync_at.min(maintain_at),
                 _ => maintain_at,
             };
             let message = inbox.recv_deadline(wake_at);
             self.shared.busy(Some(Instant::now()));
             match message {
-                Ok(Message::Poll(sample)) => self.poll(&sample),
+                Ok(Message::Poll(sample)) => self.poll(sample),
                 Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => {
+                    self.flush();
                     self.attempt(Writer::sync);
                     self.shared.stop("the program ends".into());
                     return;
@@ -290,6 +348,7 @@ impl Thread {
             }
             let moment = Instant::now();
             if moment >= sync_at {
+                self.flush();
                 self.attempt(Writer::sync);
                 sync_at = moment + SYNC_EVERY;
             }
@@ -322,11 +381,24 @@ impl Thread {
         }
     }
 
-    fn poll(&mut self, sample: &Sample) {
-        let Reading::Poll(polls) = &sample.reading else { return };
+    fn poll(&mut self, sample: Sample) {
+        let Reading::Poll(polls) = sample.reading else { return };
         self.shared.queued_interfaces.fetch_sub(polls.len(), Ordering::Relaxed);
-        let done = self.attempt(|writer| writer.append(&sample.device, sample.taken_at, sample.device_uptime, polls));
-        let counter = match done {
+        let part = Part { taken_at: sample.taken_at, uptime: sample.device_uptime, polls };
+        if let Some((device, parts)) = self.joiner.take(sample.device, part) {
+            self.append(&device, &parts);
+        }
+    }
+
+    /// Write what waits for more parts: all that would be lost if the process died now.
+    fn flush(&mut self) {
+        for (device, parts) in self.joiner.drain() {
+            self.append(&device, &parts);
+        }
+    }
+
+    fn append(&mut self, device: &DeviceId, parts: &[Part]) {
+        let counter = match self.attempt(|writer| writer.append_parts(device, parts)) {
             Some(Appended::Kept) => &self.shared.appended,
             Some(Appended::Quiet) => &self.shared.quiet,
             None => &self.shared.dropped,

@@ -24,23 +24,47 @@ pub(super) struct RowHead {
 
 /// Write a row.
 pub(super) fn encode(head: RowHead, interfaces: &[(u32, Cells)]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(16 + interfaces.len() * 64);
-    out.push(FORMAT);
-    put(&mut out, head.lag_ms.map_or(0, |lag| lag.saturating_add(1)));
-    put(&mut out, head.uptime.map_or(0, |uptime| u64::from(uptime.0) + 1));
-    put(&mut out, interfaces.len() as u64);
-    let mut entry = Vec::with_capacity(128);
+    let mut entries = Entries::default();
     for (id, cells) in interfaces {
-        entry.clear();
-        entry.extend(cells.mask.to_le_bytes());
-        for (_, value) in cells.iter() {
-            put(&mut entry, value);
-        }
-        put(&mut out, u64::from(*id));
-        put(&mut out, entry.len() as u64);
-        out.extend(&entry);
+        entries.push(*id, cells);
     }
-    out
+    entries.finish(head)
+}
+
+/// A row under construction, without the memory that its cells would take.
+#[derive(Default)]
+pub(super) struct Entries {
+    count: u64,
+    bytes: Vec<u8>,
+    entry: Vec<u8>,
+}
+
+impl Entries {
+    pub(super) fn push(&mut self, id: u32, cells: &Cells) {
+        self.entry.clear();
+        self.entry.extend(cells.mask.to_le_bytes());
+        for (_, value) in cells.iter() {
+            put(&mut self.entry, value);
+        }
+        put(&mut self.bytes, u64::from(id));
+        put(&mut self.bytes, self.entry.len() as u64);
+        self.bytes.extend(&self.entry);
+        self.count += 1;
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    pub(super) fn finish(self, head: RowHead) -> Vec<u8> {
+        let mut out = Vec::with_capacity(16 + self.bytes.len());
+        out.push(FORMAT);
+        put(&mut out, head.lag_ms.map_or(0, |lag| lag.saturating_add(1)));
+        put(&mut out, head.uptime.map_or(0, |uptime| u64::from(uptime.0) + 1));
+        put(&mut out, self.count);
+        out.extend(self.bytes);
+        out
+    }
 }
 
 /// Reads a row, one interface after the other.

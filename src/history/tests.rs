@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 
 use super::engine::Engine;
+use super::tier::{self, Summary, Tier};
 use super::writer::{Appended, Writer};
 use super::{History, OpenError, QueryError, Settings, State, query};
 use crate::fabric::{
@@ -63,7 +64,21 @@ fn append(writer: &mut Writer, second: i64, polls: &[InterfacePoll]) -> Appended
 }
 
 fn in_bps(engine: &Engine, from: i64, to: i64, step: u32) -> Vec<Option<f64>> {
-    query::interface(engine, &InterfaceId::new("leaf1", "eth0"), T0 + from, T0 + to, step).unwrap().in_bps
+    query::interface(engine, &InterfaceId::new("leaf1", "eth0"), T0 + from, T0 + to, step, false).unwrap().in_bps
+}
+
+/// All that a tier holds of an interface; in a coarse one its counters, and then how its rates were spread.
+fn walk(engine: &Engine, tier: Tier, id: &InterfaceId, mut take: impl FnMut(&[query::Reading])) {
+    let snapshot = engine.db.snapshot();
+    let Some(place) = query::find(engine, &snapshot, id).unwrap() else { return };
+    let kept = match tier {
+        Tier::Full => vec![place.interface],
+        _ => vec![tier::counters_id(place.interface), tier::spread_id(place.interface)],
+    };
+    for interface in kept {
+        let place = query::Place { interface, ..place };
+        query::walk(engine, &snapshot, tier, place, u32::MAX, 0, u64::MAX, &mut take).unwrap();
+    }
 }
 
 #[test]
@@ -83,10 +98,10 @@ fn rates_come_out_of_head_and_blocks_alike() {
         [None; 11][..10].iter().copied().chain([Some(1000.0)]).collect::<Vec<_>>()
     );
     assert_eq!(in_bps(&engine, 998, 1010, 1)[..2], [Some(1000.0), None]);
-    let idle = query::interface(&engine, &InterfaceId::new("leaf1", "eth1"), T0, T0 + 999, 1).unwrap();
+    let idle = query::interface(&engine, &InterfaceId::new("leaf1", "eth1"), T0, T0 + 999, 1, false).unwrap();
     assert!(idle.in_bps.iter().all(|rate| *rate == Some(0.0)));
     assert!(idle.out_bps.iter().all(Option::is_none), "what was never read is not zero");
-    let stranger = query::interface(&engine, &InterfaceId::new("leaf9", "eth1"), T0, T0 + 5, 1).unwrap();
+    let stranger = query::interface(&engine, &InterfaceId::new("leaf9", "eth1"), T0, T0 + 5, 1, false).unwrap();
     assert_eq!(stranger.in_bps, [None; 5]);
 }
 
@@ -113,7 +128,7 @@ fn every_quantity_has_its_counters_and_an_incomplete_sum_is_unknown() {
     let mut fell = all(103);
     fell[7].1 = 0;
     append(&mut writer, 3, &[poll("eth0", &fell)]);
-    let got = query::interface(&engine, &InterfaceId::new("leaf1", "eth0"), T0, T0 + 3, 1).unwrap();
+    let got = query::interface(&engine, &InterfaceId::new("leaf1", "eth0"), T0, T0 + 3, 1, false).unwrap();
     assert_eq!(got.in_bps, [Some(80.0); 3]);
     assert_eq!(got.out_bps, [Some(160.0); 3]);
     assert_eq!(got.in_pps, [Some(6.0); 3]);
@@ -169,7 +184,7 @@ fn a_poll_that_comes_in_parts_gives_the_same_rates() {
         writer.append(&"leaf1".into(), at, Some(Uptime((second + 1000) as u32 * 100)), polls).unwrap()
     };
     let rates = |name: &str, from, to| {
-        query::interface(&engine, &InterfaceId::new("leaf1", name), T0 + from, T0 + to, 1).unwrap().in_bps
+        query::interface(&engine, &InterfaceId::new("leaf1", name), T0 + from, T0 + to, 1, false).unwrap().in_bps
     };
     // Twelve parts; the sixth does not move. Blocks are sealed in the midst of polls.
     for second in 0..200 {
@@ -210,7 +225,7 @@ fn a_poll_that_comes_in_parts_gives_the_same_rates() {
         }
     }
     let id = InterfaceId::new("leaf1", "eth2");
-    steady(&query::interface(&engine, &id, T0 + 1, T0 + 239, 1).unwrap().in_bps, 1000.0);
+    steady(&query::interface(&engine, &id, T0 + 1, T0 + 239, 1, false).unwrap().in_bps, 1000.0);
 }
 
 #[test]
@@ -260,10 +275,10 @@ fn nonsense_is_refused() {
     for (from, to, step) in
         [(10, 10, 1), (10, 5, 1), (-1, 5, 1), (0, 5, 0), (0, i64::MAX, 1), (i64::MIN, i64::MAX, u32::MAX)]
     {
-        let refused = query::interface(&engine, &id, from, to, step);
+        let refused = query::interface(&engine, &id, from, to, step, false);
         assert!(matches!(refused, Err(QueryError::Nonsense(_))), "{from} {to} {step}: {refused:?}");
     }
-    let refused = query::interface(&engine, &id, 0, T0, 1);
+    let refused = query::interface(&engine, &id, 0, T0, 1, false);
     assert!(matches!(refused, Err(QueryError::TooManyPoints { .. })), "{refused:?}");
 }
 
@@ -284,7 +299,8 @@ fn a_store_opened_again_goes_on() {
 #[test]
 fn the_oldest_goes_first_by_age_and_by_size() {
     let folder = scratch();
-    let day = Settings { retention: Duration::from_secs(86_400), ..settings(folder.path()) };
+    let span = Duration::from_secs(86_400);
+    let day = Settings { retention: span, retention_5m: span, retention_1h: span, ..settings(folder.path()) };
     let (engine, mut writer) = writer_with(&day);
     // Three days, a poll every three minutes.
     for minute in (0..3 * 1440i64).step_by(3) {
@@ -294,14 +310,22 @@ fn the_oldest_goes_first_by_age_and_by_size() {
             writer.maintain(Timestamp::from_secs(T0 + second)).unwrap();
         }
     }
-    assert!(engine.partitions.load().len() <= 18, "{}", engine.partitions.load().len());
+    assert!(
+        engine.level(Tier::Full).partitions.load().len() <= 18,
+        "{}",
+        engine.level(Tier::Full).partitions.load().len()
+    );
     let end = 3 * 86_400;
     let kept = in_bps(&engine, 0, end, 3600);
-    assert!(kept[..40].iter().all(Option::is_none));
+    let mut oldest = u64::MAX;
+    walk(&engine, Tier::Full, &InterfaceId::new("leaf1", "eth0"), |rows| {
+        oldest = rows.iter().map(|row| row.time).min().unwrap_or(u64::MAX).min(oldest);
+    });
+    assert!(oldest > (T0 as u64 + 40 * 3_600) * 1_000_000);
     assert!(kept[48..72].iter().all(|rate| *rate == Some(1000.0)), "{kept:?}");
 
     let folder = scratch();
-    let small = Settings { max_bytes: 512 << 10, ..settings(folder.path()) };
+    let small = Settings { max_bytes: 1536 << 10, ..settings(folder.path()) };
     let (engine, mut writer) = writer_with(&small);
     let mut seed = 1u64;
     let mut count = |sum: &mut u64| {
@@ -317,15 +341,14 @@ fn the_oldest_goes_first_by_age_and_by_size() {
             sums.iter_mut().enumerate().map(|(port, sum)| octets(&format!("eth{port}"), count(sum))).collect();
         append(&mut writer, second, &polls);
         if second % 14_400 == 0 {
-            engine.partitions.load().last().unwrap().keyspace.rotate_memtable_and_wait().unwrap();
+            engine.level(Tier::Full).partitions.load().last().unwrap().keyspace.rotate_memtable_and_wait().unwrap();
             most = most.max(engine.disk_bytes());
             writer.maintain(Timestamp::from_secs(T0 + second)).unwrap();
-            assert!(engine.disk_bytes() <= 512 << 10, "{} bytes", engine.disk_bytes());
+            assert!(engine.disk_bytes() <= 1536 << 10, "{} bytes", engine.disk_bytes());
         }
     }
-    assert!(most > 512 << 10, "{most}: the budget was never reached");
+    assert!(most > 1536 << 10, "{most}: the budget was never reached");
     let got = in_bps(&engine, 0, 10 * 86_400 - 600, 3600);
-    assert!(got[..24].iter().all(Option::is_none), "{got:?}");
     assert!(got[192..].iter().all(Option::is_some), "{got:?}");
 }
 
@@ -340,7 +363,7 @@ fn a_device_that_fell_silent_is_sealed_all_the_same() {
     assert_eq!(writer.sealed, 0);
     writer.maintain(Timestamp::from_secs(T0 + 3 * 3600)).unwrap();
     assert_eq!(writer.sealed, 1);
-    assert!(engine.head.is_empty().unwrap());
+    assert!(engine.level(Tier::Full).head.is_empty().unwrap());
     assert_eq!(in_bps(&engine, 0, 49, 1), [Some(1000.0); 49]);
     append(&mut writer, 4 * 3600, &[octets("eth0", 1 << 40)]);
     append(&mut writer, 4 * 3600 + 1, &[octets("eth0", (1 << 40) + 125)]);
@@ -417,14 +440,13 @@ proptest! {
         for (port, model) in model.iter().enumerate() {
             let id = InterfaceId::new("leaf1", format!("eth{port}"));
             let mut got = BTreeMap::new();
-            query::walk(&engine, &id, 0, u64::MAX, |rows| {
+            walk(&engine, Tier::Full, &id, |rows| {
                 for row in rows {
                     if let Some(value) = row.cells.get(0) {
                         got.insert(row.time, value);
                     }
                 }
-            })
-            .unwrap();
+            });
             prop_assert_eq!(&got, model);
         }
     }
@@ -460,8 +482,8 @@ fn damaged_files_are_an_error_and_never_a_panic() {
             for second in 0..800 {
                 append(&mut writer, second, &[octets("eth0", second as u64 * 125)]);
             }
-            engine.partitions.load()[0].keyspace.rotate_memtable_and_wait().unwrap();
-            engine.head.rotate_memtable_and_wait().unwrap();
+            engine.level(Tier::Full).partitions.load()[0].keyspace.rotate_memtable_and_wait().unwrap();
+            engine.level(Tier::Full).head.rotate_memtable_and_wait().unwrap();
         }
         let mut files = Vec::new();
         let mut folders = vec![folder.path().to_path_buf()];
@@ -544,14 +566,49 @@ fn child_that_appends() {
     }
 }
 
+/// Every bucket of the steady counter says what the readings in it say, and nothing was sealed twice or not at all.
+fn tiers_agree(engine: &Engine, round: i32) {
+    let id = InterfaceId::new("leaf1", "eth0");
+    let sealed = {
+        let snapshot = engine.db.snapshot();
+        let place = query::find(engine, &snapshot, &id).unwrap().unwrap();
+        let to = ((T0 + 1_000_000) as u64) * 1_000_000;
+        let plan = query::plan(engine, &snapshot, place.device, 0, to, 3_600_000_000).unwrap();
+        plan.into_iter().find(|(tier, ..)| *tier == Tier::Hour).map(|(.., to)| to)
+    };
+    let Some(sealed) = sealed else { return };
+    let sealed_seconds = (sealed / 1_000_000) as i64 - T0;
+    for tier in Tier::COARSE {
+        let mut known_s = 0.0;
+        let mut last = 0;
+        walk(engine, tier, &id, |rows| {
+            for row in rows {
+                match row.cells.get(super::column::DELAY).filter(|_| row.cells.get(super::column::STATUS).is_some()) {
+                    Some(_) => {
+                        let second = (row.time / 1_000_000) as i64 - T0;
+                        assert_eq!(row.cells.get(0), Some(second as u64 * 125), "round {round}");
+                        last = last.max(second);
+                    }
+                    None => {
+                        let summary = Summary::of_cells(&row.cells, 0).unwrap();
+                        let Summary { mean, min, max, p99, .. } = summary;
+                        assert_eq!([mean, min, max, p99], [1000.0; 4], "round {round}");
+                        known_s += summary.known_s;
+                    }
+                }
+            }
+        });
+        assert_eq!((last, known_s.round() as i64), (sealed_seconds, sealed_seconds), "round {round}: {tier:?}");
+    }
+}
+
 fn last_second(engine: &Engine) -> Option<i64> {
     let mut last = None;
-    query::walk(engine, &InterfaceId::new("leaf1", "eth0"), 0, u64::MAX, |rows| {
+    walk(engine, Tier::Full, &InterfaceId::new("leaf1", "eth0"), |rows| {
         for row in rows {
             last = last.max(Some((row.time / 1_000_000) as i64 - T0));
         }
-    })
-    .unwrap();
+    });
     last
 }
 
@@ -593,15 +650,15 @@ fn a_killed_process_loses_nothing_it_had_told_of() {
         assert!(last >= told, "round {round}: told of {told}, found {last}");
         // And all before it, whole.
         let mut seconds = Vec::new();
-        query::walk(&engine, &InterfaceId::new("leaf1", "eth0"), 0, u64::MAX, |rows| {
+        walk(&engine, Tier::Full, &InterfaceId::new("leaf1", "eth0"), |rows| {
             for row in rows {
                 let second = (row.time / 1_000_000) as i64 - T0;
                 assert_eq!(row.cells.get(0), Some(second as u64 * 125));
                 seconds.push(second);
             }
-        })
-        .unwrap();
+        });
         assert_eq!(seconds, (0..=last).collect::<Vec<_>>(), "round {round}");
+        tiers_agree(&engine, round);
     }
     assert!(told > 1000, "{told}");
 }
@@ -691,5 +748,73 @@ fn a_full_disk_stops_the_history_and_nothing_else() {
                 String::from_utf8_lossy(&output.stderr)
             );
         }
+    }
+}
+
+/// A link whose rate changes all the time, polled every ten seconds with a silence now and then: what the coarser tiers say
+/// of an hour is what the readings say.
+#[test]
+fn coarser_tiers_say_what_the_readings_said() {
+    let folders = [scratch(), scratch()];
+    let keep = Settings { retention: Duration::from_secs(30 * 86_400), ..settings(folders[0].path()) };
+    let drop = Settings { retention: Duration::from_secs(3_600), ..settings(folders[1].path()) };
+    let (kept, mut keeps) = writer_with(&keep);
+    let (dropped, mut drops) = writer_with(&drop);
+    let mut seed = 7u64;
+    let mut sum = 0u64;
+    for n in 0..3 * 8_640i64 {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        sum += if n % 400 < 20 { 50_000_000 } else { (seed >> 40) % 1_000_000 };
+        let end = n * 10;
+        if n % 1_000 < 6 {
+            continue;
+        }
+        for writer in [&mut keeps, &mut drops] {
+            append(writer, end, &[octets("eth0", sum)]);
+            if n % 360 == 0 {
+                writer.maintain(Timestamp::from_secs(T0 + end)).unwrap();
+            }
+        }
+    }
+    let id = InterfaceId::new("leaf1", "eth0");
+    let ask = |engine: &Engine, step: u32| query::interface(engine, &id, T0, T0 + 2 * 86_400, step, true).unwrap();
+    // A step that is no bucket's asks the readings where there are any.
+    let readings = ask(&kept, 20);
+    assert!(dropped.level(Tier::Full).partitions.load()[0].first > ((T0 + 86_400) as u64) * 1_000_000);
+    for engine in [&kept, &dropped] {
+        for step in [300usize, 3_600] {
+            let tier = ask(engine, step as u32);
+            let spread = tier.spread.as_ref().unwrap();
+            let (mut looked_at, each) = (0, step / 20);
+            for (at, got) in tier.in_bps.iter().enumerate() {
+                let part = &readings.in_bps[at * each..(at + 1) * each];
+                let of = readings.spread.as_ref().unwrap();
+                if part.iter().any(Option::is_none) {
+                    continue;
+                }
+                let wanted = part.iter().flatten().sum::<f64>() / each as f64;
+                let near = |got: Option<f64>, wanted: f64| (got.unwrap() - wanted).abs() <= wanted * 1e-4;
+                // The steps next to a silence are known in part only.
+                if at == 0
+                    || readings.in_bps[at * each - 1].is_none()
+                    || readings.in_bps.get((at + 1) * each).is_none_or(Option::is_none)
+                {
+                    continue;
+                }
+                let range = at * each..(at + 1) * each;
+                let least = of.min.in_bps[range.clone()].iter().flatten().copied().fold(f64::INFINITY, f64::min);
+                let most = of.max.in_bps[range].iter().flatten().copied().fold(0.0, f64::max);
+                assert!(near(*got, wanted), "{step} {at}: {got:?} {wanted}");
+                assert!(near(spread.min.in_bps[at], least), "{step} {at}");
+                assert!(near(spread.max.in_bps[at], most), "{step} {at}");
+                let p99 = spread.p99.in_bps[at].unwrap();
+                assert!(p99 <= most * 1.0001 && p99 >= wanted, "{step} {at}: {p99}");
+                looked_at += 1;
+            }
+            assert!(looked_at > tier.in_bps.len() / 2, "{looked_at}");
+        }
+        // A fine step where only the coarse is left: its means, and never more.
+        let fine = query::interface(engine, &id, T0 + 7_200, T0 + 10_800, 60, false).unwrap();
+        assert!(fine.in_bps.iter().all(Option::is_some));
     }
 }

@@ -183,7 +183,7 @@ struct HistoryView<'a> {
 
 /// Lets a few questions to the history through at a time.
 #[derive(Clone)]
-pub(super) struct HistoryGate(Arc<Semaphore>);
+pub(super) struct HistoryGate(pub(super) Arc<Semaphore>);
 
 impl Default for HistoryGate {
     fn default() -> Self {
@@ -191,7 +191,8 @@ impl Default for HistoryGate {
     }
 }
 
-/// `GET /api/history?device=D&interface=I&from=unix_s&to=unix_s&step=s`: by default the last hour.
+/// `GET /api/history?device=D&interface=I&from=unix_s&to=unix_s&step=s&spread=true`: by default the last hour, and means
+/// alone.
 pub(super) async fn history(
     State(state): State<WebState>,
     State(gate): State<HistoryGate>,
@@ -201,7 +202,8 @@ pub(super) async fn history(
     let to = params.number("to")?;
     let from = params.number("from")?;
     let step = params.number("step")?;
-    params.end(&["device", "interface", "from", "to", "step"])?;
+    let spread = params.word("spread", &["true", "false"])?.is_some_and(|word| word == "true");
+    params.end(&["device", "interface", "from", "to", "step", "spread"])?;
     let to = to.unwrap_or_else(|| now().as_micros() / 1_000_000);
     let from = from.unwrap_or_else(|| to.saturating_sub(3600));
     let step_s = match step {
@@ -214,9 +216,15 @@ pub(super) async fn history(
     // Closed never: the permit is only awaited.
     let _permit = gate.0.acquire().await;
     large(move || {
-        let series = history.interface(&id, from, to, step_s).map_err(|error| {
+        let series = match spread {
+            true => history.interface_spread(&id, from, to, step_s),
+            false => history.interface(&id, from, to, step_s),
+        };
+        let series = series.map_err(|error| {
             let status = match error {
-                QueryError::Nonsense(_) | QueryError::TooManyPoints { .. } => StatusCode::BAD_REQUEST,
+                QueryError::Nonsense(_) | QueryError::TooManyPoints { .. } | QueryError::TooMuch => {
+                    StatusCode::BAD_REQUEST
+                }
                 QueryError::Stopped(_) => StatusCode::SERVICE_UNAVAILABLE,
                 QueryError::Store(_) => StatusCode::INTERNAL_SERVER_ERROR,
             };

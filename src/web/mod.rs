@@ -8,6 +8,7 @@
 //! | `/api/audit` `/api/audit/snapshot` | the ledger of redundancy, also without something; what it is written from |
 //! | `/api/silences` | silences and maintenance windows; POST makes a silence, DELETE `/api/silences/ID` ends one |
 //! | `/api/history` | the past of one interface |
+//! | `/api/v1/*` | the past, as Prometheus would answer: a data source for Grafana |
 //! | `/api/status` | how we do |
 //! | `/api/events` | the present again, whenever it changes |
 //! | `/metrics` | the present for Prometheus, and our own counters |
@@ -21,6 +22,7 @@ mod audit;
 mod connection;
 mod events;
 mod page;
+mod promapi;
 mod query;
 mod server;
 mod silences;

@@ -23,6 +23,7 @@ use super::audit::{self, AuditGate};
 use super::connection::{Bounded, Peer};
 use super::events::{self, Events};
 use super::page::ASSETS;
+use super::promapi;
 use super::query::Refusal;
 use super::silences;
 use super::{Changes, Settings, WebState};
@@ -182,6 +183,15 @@ fn router(rooms: Rooms) -> Router {
         .route("/api/audit", get(audit::audit))
         .route("/api/audit/snapshot", get(audit::snapshot))
         .route("/api/history", get(api::history))
+        .route("/api/v1/query", get(promapi::query).post(promapi::query))
+        .route("/api/v1/query_range", get(promapi::query_range).post(promapi::query_range))
+        .route("/api/v1/series", get(promapi::series).post(promapi::series))
+        .route("/api/v1/labels", get(promapi::label_names).post(promapi::label_names))
+        .route("/api/v1/label/{name}/values", get(promapi::label_values))
+        .route("/api/v1/metadata", get(promapi::metadata))
+        .route("/api/v1/rules", get(promapi::rules))
+        .route("/api/v1/query_exemplars", get(promapi::exemplars).post(promapi::exemplars))
+        .route("/api/v1/status/buildinfo", get(promapi::buildinfo))
         .route("/api/status", get(api::status))
         .route("/api/events", get(events::events))
         .route("/metrics", get(metrics))
@@ -213,7 +223,9 @@ async fn metrics(State(state): State<WebState>) -> Result<Response, Refusal> {
 async fn guard(State(rooms): State<Rooms>, request: Request, next: Next) -> Response {
     let mut response = if let Err(refusal) = host_allowed(&request, rooms.listen) {
         refusal.into_response()
-    } else if matches!(*request.method(), Method::GET | Method::HEAD) {
+    } else if matches!(*request.method(), Method::GET | Method::HEAD)
+        || (*request.method() == Method::POST && promapi::is_question(request.uri().path()))
+    {
         next.run(request).await
     } else if !access::may_be_changed(request.uri().path()) {
         let refusal = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are answered");

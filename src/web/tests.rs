@@ -459,6 +459,66 @@ async fn the_page_is_served_with_its_types_and_nothing_from_elsewhere() {
     }
 }
 
+/// What Grafana's stock Prometheus data source asks, as it asks it.
+#[tokio::test(flavor = "multi_thread")]
+async fn grafana_finds_a_prometheus() {
+    let world = world().await;
+    let post = async |path: &str, form: &str| {
+        let form_type = "application/x-www-form-urlencoded";
+        let request = world.client.post(format!("http://{}{path}", world.address)).header("content-type", form_type);
+        let response = request.body(form.to_owned()).send().await.unwrap();
+        (response.status().as_u16(), response.json::<Value>().await.unwrap())
+    };
+    // Its health check, in both forms.
+    let two = json!({ "status": "success", "data": { "resultType": "scalar", "result": [4, "2"] } });
+    assert_eq!(post("/api/v1/query", "query=1%2B1&time=4").await, (200, two.clone()));
+    assert_eq!(world.json("/api/v1/query?query=1%2B1&time=4").await, two);
+
+    let (at, start) = (T0 + 90, T0 + 60);
+    let rate = "sum+by+(device)+(rate(ifHCInOctets%7BifName%3D%22spine1%22%7D%5B30s%5D))*8";
+    let range = format!("query={rate}&start={start}&end={at}.000&step=15");
+    let (status, answer) = post("/api/v1/query_range", &range).await;
+    let values = json!([[start, "1000"], [start + 15, "1000"], [at, "1000"]]);
+    let result = json!([{ "metric": { "device": "leaf1" }, "values": values }]);
+    assert_eq!((status, &answer["data"]["result"]), (200, &result));
+    let vector = world.json(&format!("/api/v1/query?query=ifOperStatus&time={at}")).await;
+    let found = &vector["data"]["result"];
+    assert_eq!(found.as_array().unwrap().len(), 1, "{vector}");
+    assert_eq!(found[0]["value"], json!([at, "1"]));
+    let labels = found[0]["metric"].as_object().unwrap();
+    assert_eq!((&labels["__name__"], &labels["device"]), (&json!("ifOperStatus"), &json!("leaf1")));
+    assert!(labels.contains_key("ifIndex"), "what the snapshot knows of it: {labels:?}");
+
+    let names = world.json("/api/v1/label/__name__/values").await;
+    assert!(names["data"].as_array().unwrap().contains(&json!("ifHCInOctets")));
+    assert_eq!(world.json("/api/v1/label/device/values?match[]=ifHCInOctets").await["data"], json!(["leaf1"]));
+    assert_eq!(post("/api/v1/labels", "").await.1["data"][0], "__name__");
+    let series =
+        post("/api/v1/series", "match[]=ifHCInOctets&match[]=%7BifName%3D~%22sp.*%22,__name__%3D~%22ifHCIn.*%22%7D");
+    assert!(series.await.1["data"].as_array().unwrap().len() > 1);
+    assert_eq!(world.json("/api/v1/metadata?metric=ifHCInOctets").await["data"]["ifHCInOctets"][0]["type"], "counter");
+    assert_eq!(world.json("/api/v1/rules").await["data"]["groups"], json!([]));
+    assert_eq!(post("/api/v1/query_exemplars", "query=ifHCInOctets").await.1["data"], json!([]));
+    assert_eq!(world.json("/api/v1/status/buildinfo").await["data"]["version"], "2.42.0");
+
+    for (form, why) in [
+        ("query=histogram_quantile(0.9,ifHCInOctets)", "histogram_quantile"),
+        ("query=sum(", "unclosed"),
+        ("query=ifHCInOctets&time=yesterday", "yesterday"),
+        ("time=1", "query"),
+    ] {
+        let (status, answer) = post("/api/v1/query", form).await;
+        let error = answer["error"].as_str().unwrap();
+        assert_eq!((status, &answer["status"], &answer["errorType"]), (400, &json!("error"), &json!("bad_data")));
+        assert!(error.contains(why), "{form}: {error}");
+    }
+    let (status, _) = post("/api/v1/query_range", "query=1&start=0&end=100000&step=1").await;
+    assert_eq!(status, 422);
+    // Questions only.
+    let (status, _) = post("/api/v1/metadata", "").await;
+    assert_eq!(status, 405);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn other_names_and_other_methods_are_refused() {
     let world = world().await;
