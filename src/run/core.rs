@@ -8,7 +8,7 @@
 //! ```
 //!
 //! Nothing here waits: samples come from a bounded queue, transitions go to a deliverer that writes them down in a thread of
-//! its own, history takes what it can, and readers take what was last shown.
+//! its own, history and exports take what they can, and readers take what was last shown.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,6 +21,7 @@ use crate::aggregate::{Changes, SampleReceiver, Table};
 use crate::alert::{self, Book, Gate, Mutes, Silence, Transition};
 use crate::deliver::{Clock, Deliverer};
 use crate::detect::{Detectors, Verdicts};
+use crate::export::Exports;
 use crate::fabric::{
     DeviceId, FindingKey, InterfaceId, InterfaceState, LinkHealth, LinkId, OperStatus, Reading, Sample, Sensor,
     SensorState, Subject, Timestamp,
@@ -88,6 +89,7 @@ pub(super) struct Core {
     pub ask: Ask,
     pub deliverer: Arc<Deliverer>,
     pub history: Option<History>,
+    pub exports: Exports,
     pub views: Arc<Views>,
     pub clock: Clock,
     /// What the last sample changed; kept for its memory.
@@ -120,6 +122,12 @@ macro_rules! with_view {
             });
             down.filter_map(|id| $core.topology.link(id)).map(subject_of).collect()
         };
+        let because = |key: &FindingKey| {
+            let points = $core.audited.iter().flat_map(|audit| &audit.ledger.points);
+            let mut points = points.filter(|point| detect::single_points::key(&point.part) == *key);
+            let links = points.next()?.because.iter();
+            Some(links.filter_map(|id| $core.topology.link(id)).map(subject_of).collect())
+        };
         let silent = |id: &LinkId, since: Timestamp| {
             let Some(link) = $core.topology.link_state(since, id, view!($core.table)) else { return Vec::new() };
             let ends = [link.a, link.b].into_iter().filter(|end| end.end.watched && !says_down(end.oper_status));
@@ -127,7 +135,8 @@ macro_rules! with_view {
             let answered = |id: &DeviceId| $core.table.device(id).and_then(|device| device.answered_at);
             devices.filter(|id| answered(id).is_none_or(|at| at <= since)).collect()
         };
-        let $view = alert::View { labels: &labels, link_at: &link_at, missing: &missing, silent: &silent };
+        let $view =
+            alert::View { labels: &labels, link_at: &link_at, missing: &missing, because: &because, silent: &silent };
         $call
     }};
 }
@@ -175,8 +184,9 @@ impl Core {
                     }
                     Ok(Command::Audited(audit)) => {
                         let verdicts = self.detectors.audit(now, &audit);
-                        self.observe(now, verdicts, &mut told);
+                        // What is told of a point is judged by what made it one.
                         self.audited = Some(audit);
+                        self.observe(now, verdicts, &mut told);
                     }
                     Ok(Command::Stop) | Err(TryRecvError::Disconnected) => {
                         self.submit(now, told, &mut pace);
@@ -244,12 +254,17 @@ impl Core {
             let verdicts = self.detectors.forget_interface(interface);
             self.observe(now, verdicts, told);
         }
+        let heard = matches!(sample.reading, Reading::Poll(_) | Reading::Event { .. });
+        let mut exported = Vec::new();
+        if heard && self.exports.is_active() {
+            exported.reserve_exact(changes.interfaces.len());
+        }
         let rows = if let Reading::Poll(rows) = &sample.reading { rows.as_slice() } else { &[] };
         let mut row_at = 0;
         for &slot in &changes.interfaces {
             let Some(state) = self.table.interface_at(slot) else { continue };
             // Before the first poll its status is unknown, which is no reading.
-            if matches!(sample.reading, Reading::Poll(_) | Reading::Event { .. }) {
+            if heard {
                 self.topology.learn_status(now, &state.id, state.oper_status);
             }
             let link = self.topology.link_at(&state.id);
@@ -286,6 +301,12 @@ impl Core {
                 // A port without a neighbour may be one of an aggregate's all the same.
                 None => self.look_at_bundles(now, &state, told),
             }
+            if exported.capacity() > 0 {
+                exported.push(state);
+            }
+        }
+        if !exported.is_empty() {
+            self.exports.offer(device, now, matches!(sample.reading, Reading::Poll(_)), exported);
         }
         if !changes.retired
             && let Some(state) = self.table.device(device)
@@ -395,6 +416,10 @@ impl Core {
 
     /// What the book told: through the gate, which decides who hears of it.
     fn submit(&mut self, now: Timestamp, told: Vec<Transition>, pace: &mut Pace) {
+        // Databases get what happened, whoever is told of it.
+        if !told.is_empty() && self.exports.is_active() {
+            self.exports.offer_alerts(&told);
+        }
         let steps = with_view!(self, view => self.gate.pass(now, &mut self.book, told, view));
         self.hand_over(now, steps, pace);
     }
