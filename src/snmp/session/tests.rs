@@ -126,6 +126,26 @@ fn refusals_are_told_apart() {
 }
 
 #[test]
+fn what_is_lost_is_asked_again_soon_and_given_up_no_sooner() {
+    let mut session = session(&v2c("public"));
+    let mut agent = agent(&v2c("public"), engine(1, 0));
+    for second in 0..3 {
+        assert_eq!(converse(&mut session, &mut agent, at(second), &names()).0, answered());
+    }
+    let mut out = Vec::new();
+    let request = session.request(at(10), &Request::Get(&names()), &mut out);
+    let resent = session.next_deadline().unwrap();
+    assert!(resent < at(11), "{resent}");
+    assert_eq!(session.poll_timeout(resent, &mut out), Some(Expired::Resend { request }));
+    let again = session.next_deadline().unwrap();
+    assert!(again > resent && again < at(12), "{again}");
+    assert_eq!(session.poll_timeout(again, &mut out), Some(Expired::Resend { request }));
+    // Three tries of two seconds are what was configured.
+    assert_eq!(session.next_deadline(), Some(at(16)));
+    assert_eq!(session.poll_timeout(at(16), &mut out), Some(Expired::GaveUp { request, error: RequestError::Timeout }));
+}
+
+#[test]
 fn tries_again_and_gives_up_on_time() {
     let mut session = session(&v2c("public"));
     let mut out = Vec::new();
