@@ -9,6 +9,7 @@
 
 pub mod device;
 pub mod drops;
+pub mod flapping;
 pub mod forecast;
 pub mod link;
 pub mod optics;
@@ -23,8 +24,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::fabric::{
-    DeviceId, DeviceState, Direction, FindingKey, FindingKind, InterfaceId, InterfaceState, LinkHealth, LinkId,
-    LinkLoss, LinkState, Sensor, Subject, Timestamp, UtilizationSpread, Verdict,
+    AdminStatus, DeviceId, DeviceState, Direction, FindingKey, FindingKind, InterfaceId, InterfaceState, LinkHealth,
+    LinkId, LinkLoss, LinkState, OperStatus, Sensor, Subject, Timestamp, UtilizationSpread, Verdict,
 };
 use crate::topology::ledger::Audit;
 use crate::topology::{Change, GroupReport, LinkReport};
@@ -36,6 +37,8 @@ use threshold::Live;
 pub struct Settings {
     /// `[detect.link]`
     pub link: link::Settings,
+    /// `[detect.flapping]`
+    pub flapping: flapping::Settings,
     /// `[detect.saturation]`
     pub saturation: saturation::Settings,
     /// `[detect.forecast]`
@@ -68,6 +71,7 @@ pub type Verdicts = Vec<(FindingKey, Verdict)>;
 struct InterfaceMemory {
     /// Down, as a port without a known neighbour.
     down: bool,
+    flapping: Option<flapping::Memory>,
     /// By direction: out, in.
     saturation: [Option<Live>; 2],
     drops: drops::Memory,
@@ -76,7 +80,11 @@ struct InterfaceMemory {
 
 impl InterfaceMemory {
     fn is_calm(&self) -> bool {
-        !self.down && self.saturation == [None, None] && self.drops.is_calm() && self.optics.is_calm()
+        !self.down
+            && self.flapping.is_none()
+            && self.saturation == [None, None]
+            && self.drops.is_calm()
+            && self.optics.is_calm()
     }
 
     /// The keys that are told.
@@ -84,6 +92,9 @@ impl InterfaceMemory {
         let mut keys = Vec::new();
         if self.down {
             keys.push(link::edge_key(id));
+        }
+        if self.flapping.as_ref().is_some_and(flapping::Memory::is_flapping) {
+            keys.push(flapping::key(Subject::Interface(id.clone())));
         }
         for direction in [Direction::Out, Direction::In] {
             if self.saturation[slot(direction)].is_some() {
@@ -119,6 +130,8 @@ pub struct Detectors {
     settings: Settings,
     interfaces: HashMap<InterfaceId, InterfaceMemory>,
     links: HashMap<LinkId, link::Memory>,
+    /// Links that went down lately, with their subjects.
+    flapping: HashMap<LinkId, (Subject, flapping::Memory)>,
     pairs: silent_loss::Pairs,
     groups: HashMap<Arc<str>, redundancy::Memory>,
     devices: HashMap<DeviceId, device::Memory>,
@@ -133,6 +146,7 @@ impl Detectors {
             settings,
             interfaces: HashMap::new(),
             links: HashMap::new(),
+            flapping: HashMap::new(),
             pairs: silent_loss::Pairs::default(),
             groups: HashMap::new(),
             devices: HashMap::new(),
@@ -148,6 +162,14 @@ impl Detectors {
             match (subject, kind, direction) {
                 (Subject::Link { id, .. }, FindingKind::LinkDown, _) => {
                     self.links.insert(id.clone(), link::Memory::primed(key.clone()));
+                }
+                (Subject::Link { id, .. }, FindingKind::LinkFlapping, _) => {
+                    let memory = flapping::Memory::primed(&self.settings.flapping);
+                    self.flapping.insert(id.clone(), (subject.clone(), memory));
+                }
+                (Subject::Interface(id), FindingKind::LinkFlapping, _) => {
+                    let memory = flapping::Memory::primed(&self.settings.flapping);
+                    self.interfaces.entry(id.clone()).or_default().flapping = Some(memory);
                 }
                 (Subject::Link { .. }, FindingKind::SilentLoss | FindingKind::BlackHole, _) => self.pairs.prime(key),
                 (Subject::Interface(id), FindingKind::LinkDown, _) => {
@@ -194,6 +216,10 @@ impl Detectors {
         if !self.settings.link.enabled {
             verdicts.extend(self.links.drain().map(|(_, memory)| (memory.key, Verdict::Absent)));
         }
+        if !self.settings.flapping.enabled || !self.settings.link.enabled {
+            let flapped = self.flapping.drain().filter(|(_, (_, memory))| memory.is_flapping());
+            verdicts.extend(flapped.map(|(_, (subject, _))| (flapping::key(subject), Verdict::Absent)));
+        }
         let (loss, hole) = (self.settings.silent_loss.enabled, self.settings.black_hole.enabled);
         verdicts.extend(self.pairs.reconfigure(loss, hole).into_iter().map(|key| (key, Verdict::Absent)));
         if !self.settings.redundancy.enabled {
@@ -213,10 +239,13 @@ impl Detectors {
         if !self.settings.forecast.enabled {
             verdicts.extend(self.forecasts.drain().map(|((id, way), _)| (forecast::key(&id, way), Verdict::Absent)));
         }
-        let Settings { link, saturation, drops, optics, .. } = &self.settings;
+        let Settings { link, flapping, saturation, drops, optics, .. } = &self.settings;
         self.interfaces.retain(|id, memory| {
             let before = memory.told(id);
             memory.down &= link.enabled && link.edge_ports;
+            if !flapping.enabled || !link.enabled || !link.edge_ports {
+                memory.flapping = None;
+            }
             if !saturation.enabled {
                 memory.saturation = [None, None];
             }
@@ -248,12 +277,35 @@ impl Detectors {
         let memory = known.unwrap_or(&mut fresh);
         if self.settings.link.enabled {
             match link {
-                None => verdicts.extend(link::look_at_edge(&self.settings.link, now, state, &mut memory.down)),
-                // Told by the link from now on.
-                Some(_) if std::mem::take(&mut memory.down) => {
-                    verdicts.push((link::edge_key(&state.id), Verdict::Absent));
+                None => {
+                    let was = memory.down;
+                    let mut verdict = link::look_at_edge(&self.settings.link, now, state, &mut memory.down);
+                    if self.settings.flapping.enabled {
+                        let found = match state.oper_status {
+                            _ if memory.down && !was => flapping::Found::WentDown,
+                            OperStatus::Unknown => flapping::Found::Unknown,
+                            _ => flapping::Found::Same,
+                        };
+                        let subject = || Subject::Interface(state.id.clone());
+                        let flaps = flapping::look(&self.settings.flapping, now, found, subject, &mut memory.flapping);
+                        if memory.flapping.as_ref().is_some_and(flapping::Memory::is_flapping)
+                            && let Some((_, verdict)) = &mut verdict
+                        {
+                            flapping::damp(&self.settings.flapping, verdict);
+                        }
+                        verdicts.extend(flaps);
+                    }
+                    verdicts.extend(verdict);
                 }
-                Some(_) => {}
+                // Told by the link from now on.
+                Some(_) => {
+                    if std::mem::take(&mut memory.down) {
+                        verdicts.push((link::edge_key(&state.id), Verdict::Absent));
+                    }
+                    if memory.flapping.take().is_some_and(|memory| memory.is_flapping()) {
+                        verdicts.push((flapping::key(Subject::Interface(state.id.clone())), Verdict::Absent));
+                    }
+                }
             }
         }
         if self.settings.drops.enabled {
@@ -349,7 +401,31 @@ impl Detectors {
         if !self.settings.link.enabled {
             return Verdicts::new();
         }
-        link::look(&self.settings.link, now, report, &mut self.links).into_iter().collect()
+        let id = &report.state.id;
+        let was_down = self.links.contains_key(id);
+        let mut verdict = link::look(&self.settings.link, now, report, &mut self.links);
+        let settings = &self.settings.flapping;
+        // Calm: it is up, was up, and did not go down lately.
+        if !settings.enabled || (verdict.is_none() && self.flapping.is_empty()) {
+            return verdict.into_iter().collect();
+        }
+        let shut = [&report.a, &report.b].iter().any(|end| end.admin_status == AdminStatus::Down);
+        let found = match report.state.health {
+            LinkHealth::Down if !was_down && !shut => flapping::Found::WentDown,
+            LinkHealth::Unknown => flapping::Found::Unknown,
+            LinkHealth::Up | LinkHealth::Down => flapping::Found::Same,
+        };
+        let mut slot = self.flapping.remove(id).map(|(_, memory)| memory);
+        let flaps = flapping::look(settings, now, found, || link::subject(report), &mut slot);
+        if let Some(memory) = slot {
+            if memory.is_flapping()
+                && let Some((_, verdict)) = &mut verdict
+            {
+                flapping::damp(settings, verdict);
+            }
+            self.flapping.insert(id.clone(), (link::subject(report), memory));
+        }
+        flaps.into_iter().chain(verdict).collect()
     }
 
     /// One end of a link was polled: what it counted is compared with what the other end did.
@@ -386,7 +462,14 @@ impl Detectors {
         let was_known = known.is_some();
         let mut fresh = redundancy::Memory { device: report.state.device.clone(), ..Default::default() };
         let memory = known.unwrap_or(&mut fresh);
-        let tell = |key, verdict| verdicts.push((key, verdict));
+        let flaps = |id: &LinkId| self.flapping.get(id).is_some_and(|(_, memory)| memory.is_flapping());
+        let flapping = !self.flapping.is_empty() && report.state.planned.iter().any(flaps);
+        let tell = |key, mut verdict| {
+            if flapping {
+                flapping::linger(&self.settings.flapping, &mut verdict);
+            }
+            verdicts.push((key, verdict));
+        };
         redundancy::look(&self.settings.redundancy, now, report, memory, tell);
         match (was_known, memory.is_calm()) {
             (true, true) => drop(self.groups.remove(name)),
@@ -426,6 +509,8 @@ impl Detectors {
             change.gone.iter().filter_map(|id| self.links.remove(id)).map(|memory| (memory.key, Verdict::Absent));
         let mut verdicts: Verdicts = links.collect();
         for id in &change.gone {
+            let flapped = self.flapping.remove(id).filter(|(_, memory)| memory.is_flapping());
+            verdicts.extend(flapped.map(|(subject, _)| (flapping::key(subject), Verdict::Absent)));
             verdicts.extend(self.pairs.forget(id).into_iter().map(|key| (key, Verdict::Absent)));
         }
         for (name, _) in &change.groups_gone {
