@@ -145,6 +145,13 @@ impl PollPlan {
         self.interfaces.len()
     }
 
+    /// Their indices, in order.
+    pub fn indices(&self) -> Vec<u32> {
+        let mut indices: Vec<u32> = self.interfaces.keys().copied().collect();
+        indices.sort_unstable();
+        indices
+    }
+
     /// The name of the interface with this index, by the inventory.
     pub fn name_of(&self, if_index: u32) -> Option<&Arc<str>> {
         self.interfaces.get(&if_index).map(|interface| &interface.if_name)

@@ -185,6 +185,16 @@ impl Status {
             },
         );
         let poller = Arc::clone(&self.poller);
+        registry.provide(
+            "selvedge_snmp_poll_start_delay_seconds",
+            Kind::Gauge,
+            "How late polls began by their schedule.",
+            move || {
+                let histogram = poller.stats().start_delays_us();
+                quantiles(|share| histogram.value_at_quantile(share) as f64 / 1e6, histogram.len())
+            },
+        );
+        let poller = Arc::clone(&self.poller);
         registry.provide("selvedge_targets", Kind::Gauge, "Targets by how they answered last.", move || {
             let progress = poller.progress();
             let silent = progress.targets - progress.answered - progress.failed;

@@ -452,5 +452,10 @@ pub(super) fn put_varbinds<'v>(varbinds: impl IntoIterator<Item = VarBind<'v>>, 
     ber::close(out, list);
 }
 
+/// The same of bindings that are encoded already.
+pub(super) fn put_encoded_varbinds(varbinds: &[u8], out: &mut Vec<u8>) {
+    ber::put(out, tag::SEQUENCE, varbinds);
+}
+
 #[cfg(test)]
 mod tests;

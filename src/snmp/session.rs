@@ -96,6 +96,33 @@ impl Session {
                 (PduKind::GetBulk, i32::from(non_repeaters), i32::from(max_repetitions), names)
             }
         };
+        let nulls = names.iter().map(|name| VarBind { name: name.as_ref(), value: Value::Null });
+        self.begin(now, kind, (error_status, error_index), |out| message::put_varbinds(nulls, out), out)
+    }
+
+    /// The same as [`Request::GetBulk`], with names that are encoded already: a sequence of bindings without values.
+    pub fn get_bulk_encoded(
+        &mut self,
+        now: Timestamp,
+        (non_repeaters, max_repetitions): (u16, u16),
+        names: &[u8],
+        out: &mut Vec<u8>,
+    ) -> RequestId {
+        let (kind, numbers) = match self.is_v1() {
+            true => (PduKind::GetNext, (0, 0)),
+            false => (PduKind::GetBulk, (i32::from(non_repeaters), i32::from(max_repetitions))),
+        };
+        self.begin(now, kind, numbers, |out| message::put_encoded_varbinds(names, out), out)
+    }
+
+    fn begin(
+        &mut self,
+        now: Timestamp,
+        kind: PduKind,
+        (error_status, error_index): (i32, i32),
+        put_varbinds: impl FnOnce(&mut Vec<u8>),
+        out: &mut Vec<u8>,
+    ) -> RequestId {
         let id = loop {
             let id = RequestId(advance(&mut self.next_request));
             if self.find(id).is_none() {
@@ -104,8 +131,7 @@ impl Session {
         };
         let mut varbinds = self.spare.pop().unwrap_or_default();
         varbinds.clear();
-        let nulls = names.iter().map(|name| VarBind { name: name.as_ref(), value: Value::Null });
-        message::put_varbinds(nulls, &mut varbinds);
+        put_varbinds(&mut varbinds);
         self.outstanding.push(Outstanding {
             id,
             header: PduHeader { kind, request_id: id.0, error_status, error_index },

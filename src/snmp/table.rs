@@ -11,12 +11,14 @@
 //! and since the frontier only moves forward, no device can keep a walk running in circles.
 
 mod column;
+mod grid;
 mod pace;
 mod row;
 
 use std::sync::Arc;
 
 pub use self::column::ColumnEnd;
+pub use self::grid::{Cells, Fit, Grid, Span};
 pub use self::pace::Pace;
 pub use self::row::Row;
 

@@ -48,12 +48,23 @@ impl Client {
         self.permit = self.ear.wire().in_flight.clone().acquire_owned().await.ok();
         let id = self.session.request(clock::now(), request, &mut self.out);
         count(&self.ear.wire().stats.requests);
+        self.ear.expect(true);
         self.ear.send(&self.out).await;
         id
     }
 
     /// Wait for the answer, and read it together with the time at which it came.
     pub async fn answer<R>(
+        &mut self,
+        id: RequestId,
+        read: impl FnOnce(&Response<'_>, Timestamp) -> R,
+    ) -> Result<R, RequestError> {
+        let answered = self.wait(id, read).await;
+        self.ear.expect(false);
+        answered
+    }
+
+    async fn wait<R>(
         &mut self,
         id: RequestId,
         read: impl FnOnce(&Response<'_>, Timestamp) -> R,

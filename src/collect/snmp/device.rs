@@ -1,4 +1,4 @@
-//! The task of one device: one request at a time, the most urgent first.
+//! The task of one device: it learns what there is to poll, and has the engine poll it.
 //!
 //! ```text
 //!            name resolves            answers who it is           inventory read
@@ -8,14 +8,13 @@
 //!      +------------------ failing --------------------failing ------------------- failing
 //! ```
 //!
-//! While it is polled: what was wished for or is due goes first, then the next step of a walk under way,
-//! then walks that are due. So a poll waits for one exchange at most, not for a walk of minutes.
+//! Polls go on by themselves ([`Hot`]), also while a long walk is under way here; word comes through the door when
+//! one of them failed or told of something to be read anew.
 //!
 //! A device that fails is asked for its sysUpTime alone, after 1, 2, 4, then every 5 seconds; with its answer
 //! everything begins where it was.
 
 mod learning;
-mod polling;
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::net::SocketAddr;
@@ -26,30 +25,31 @@ use arc_swap::ArcSwap;
 
 use super::client::{Client, reason};
 use super::door::{Door, Doors, Status, View};
+use super::engine::{Course, Failure, Hot, Word};
 use super::facts::{self, AskError, Facts};
 use super::look;
 use super::names::{NameChange, Names};
-use super::schedule::{Ticks, Wish, retry_after};
+use super::schedule::{Ticks, retry_after};
 use super::slow::Slow;
 use super::stats::Stats;
 use super::walks::Walk;
-use super::wire::Wire;
+use super::wire::{Seat, Wire};
 use crate::collect::{SampleSink, Target, clock};
 use crate::fabric::{
     DeviceId, DeviceIdentity, InterfaceInfo, ManagementAddress, Reading, Sample, Timestamp, UnreachableReason, Uptime,
 };
 use crate::mib::interfaces::InterfaceRows;
 use crate::mib::lldp::{LocalPort, LocalPorts, RemoteIndex, RemoteRow};
-use crate::mib::plan::PollPlan;
 use crate::mib::profile::{Profiles, Reader};
 use crate::mib::{Column, system};
-use crate::snmp::{Access, Got, Pace, Patience, RequestError, TablePlan};
-use learning::{INVENTORY_AGAIN, INVENTORY_EVERY, NEIGHBORS_EVERY};
-use polling::LOOKS_APART;
+use crate::snmp::{Access, Got, Pace, Patience, RequestError};
+use learning::INVENTORY_AGAIN;
 
 /// net-snmp answers from a cache for 3 s; other agents do so for up to 5. A look this long after an event
 /// sees what was so after it.
 const CACHES_PASS: Duration = Duration::from_millis(5_500);
+/// A device that failed and gives a sign of life is asked again no sooner than this after it failed.
+const ASK_APART: Duration = Duration::from_millis(500);
 /// After so many failures in a row the name is resolved again: the device may have moved.
 const RESOLVE_AGAIN: u32 = 6;
 
@@ -84,7 +84,7 @@ enum Next {
     Resolve,
     Discover,
     Probe,
-    Poll,
+    Fail(Failure),
     Walk,
     Wait(Timestamp),
 }
@@ -126,26 +126,23 @@ pub(super) struct Device {
     facts: Option<Facts>,
     rows: Option<InterfaceRows>,
     inventory: Vec<Arc<InterfaceInfo>>,
-    plan: PollPlan,
+    course: Option<Arc<Course>>,
+    /// Its place among those that are polled.
+    seat: Option<Seat>,
     /// What its profile adds.
-    vendor: Option<Reader>,
-    table_plan: Option<Arc<TablePlan>>,
-    scalars: Vec<Column>,
+    vendor: Option<Arc<Reader>>,
     optional: Option<HashSet<Column>>,
     port_rows: BTreeMap<u32, LocalPort>,
     ports: LocalPorts,
     addresses: Vec<ManagementAddress>,
     identity: Option<Arc<DeviceIdentity>>,
     pace: Pace,
-    last_uptime: Option<(Timestamp, Uptime)>,
-    last_changes: Vec<Option<u32>>,
 
     failures: u32,
     failed_at: Timestamp,
     retry_at: Timestamp,
-    ticks: Option<Ticks>,
-    look: Wish,
-    confirm_until: Timestamp,
+    /// What a poll told and was not acted on yet.
+    failure: Option<Failure>,
     inventory_at: Timestamp,
     inventory_again: Duration,
     inventory_asked_at: Timestamp,
@@ -173,24 +170,19 @@ impl Device {
             facts: None,
             rows: None,
             inventory: Vec::new(),
-            plan: PollPlan::default(),
+            course: None,
+            seat: None,
             vendor: None,
-            table_plan: None,
-            scalars: Vec::new(),
             optional: None,
             port_rows: BTreeMap::new(),
             ports: LocalPorts::default(),
             addresses: Vec::new(),
             identity: None,
             pace: Pace::default(),
-            last_uptime: None,
-            last_changes: Vec::new(),
             failures: 0,
             failed_at: Timestamp::default(),
             retry_at: Timestamp::default(),
-            ticks: None,
-            look: Wish::default(),
-            confirm_until: Timestamp::default(),
+            failure: None,
             inventory_at: Timestamp::default(),
             inventory_again: INVENTORY_AGAIN,
             inventory_asked_at: Timestamp::default(),
@@ -210,7 +202,7 @@ impl Device {
                 Next::Resolve => self.resolve().await,
                 Next::Discover => self.discover().await,
                 Next::Probe => self.probe().await,
-                Next::Poll => self.poll().await,
+                Next::Fail(failure) => self.poll_failed(failure).await,
                 Next::Walk => self.walk().await,
                 Next::Wait(until) => {
                     tokio::select! {
@@ -236,16 +228,14 @@ impl Device {
         if self.failures > 0 {
             return Next::Probe;
         }
-        let polls = self.ticks.map(|ticks| ticks.next()).into_iter().chain(self.look.due());
-        let poll_at = polls.min().filter(|_| self.table_plan.is_some());
-        if poll_at.is_some_and(|at| at <= now) {
-            return Next::Poll;
+        if let Some(failure) = self.failure {
+            return Next::Fail(failure);
         }
         let walk_at = self.inventory_at.min(self.neighbors_at).min(self.slow.due());
         if self.walk.is_some() || !self.queue.is_empty() || walk_at <= now {
             return Next::Walk;
         }
-        Next::Wait(poll_at.into_iter().fold(walk_at, Timestamp::min))
+        Next::Wait(walk_at)
     }
 
     fn serve_door(&mut self) {
@@ -254,12 +244,14 @@ impl Device {
         if let Some((target, access)) = knocks.retarget {
             self.retarget(now, target, access);
         }
+        self.hear(now, knocks.word);
         if knocks.states {
-            self.look.want(now);
-            self.confirm_until = now + CACHES_PASS;
+            if let Some(seat) = &self.seat {
+                seat.look(now, Some(now + CACHES_PASS));
+            }
             self.slow.hurry(now);
             // It gives a sign of life: ask it before its turn.
-            self.retry_at = self.retry_at.min((self.failed_at + LOOKS_APART).max(now));
+            self.retry_at = self.retry_at.min((self.failed_at + ASK_APART).max(now));
         }
         if knocks.all {
             self.inventory_at = now;
@@ -267,6 +259,55 @@ impl Device {
         }
         if knocks.all || knocks.neighbors {
             self.neighbors_at = now;
+        }
+    }
+
+    /// What polls told.
+    fn hear(&mut self, now: Timestamp, word: Word) {
+        if self.seat.is_none() || self.failures > 0 {
+            return;
+        }
+        self.failure = word.failed.or(self.failure);
+        if word.inventory {
+            // A device that tells of changes with every poll is not read anew with every poll.
+            let at = now.max(self.inventory_asked_at + self.inventory_again);
+            self.inventory_asked_at = at;
+            self.inventory_at = self.inventory_at.min(at);
+        }
+        if word.neighbors {
+            self.neighbors_at = now;
+        }
+    }
+
+    async fn poll_failed(&mut self, failure: Failure) {
+        self.failure = None;
+        match failure {
+            Failure::Request(error) => self.unanswered(&error).await,
+            Failure::Denied => self.failed(UnreachableReason::Authentication),
+        }
+    }
+
+    /// Have it polled by what was learned.
+    fn take_seat(&mut self) {
+        // The seat before, if there is one, is left first: what was learned there is taken along.
+        self.seat = None;
+        let (Some(course), Some(client)) = (&self.course, &self.client) else { return };
+        let now = clock::now();
+        // The first poll at once, the next at the device's own time.
+        let from = now + self.target.interval / 2;
+        let ticks = Ticks::new(self.shared.origin, self.nth, self.target.interval, from);
+        let patience = Patience { timeout: self.target.timeout, retries: self.target.retries };
+        self.seat = Some(self.shared.wire.seat(Hot::new(
+            (self.door.clone(), self.id.clone()),
+            (client.address(), self.access.clone(), patience),
+            (course.clone(), ticks),
+            rand::random(),
+            now,
+        )));
+        if self.failures > 0
+            && let Some(seat) = &self.seat
+        {
+            seat.rest();
         }
     }
 
@@ -282,8 +323,10 @@ impl Device {
             self.retry_at = now;
         }
         self.slow.set_interval(self.target.interval);
-        if before.interval != self.target.interval && self.ticks.is_some() {
-            self.ticks = Some(Ticks::new(self.shared.origin, self.nth, self.target.interval, now));
+        if before.interval != self.target.interval
+            && let Some(seat) = &self.seat
+        {
+            seat.keep_time(Ticks::new(self.shared.origin, self.nth, self.target.interval, now));
         }
         if before.labels != self.target.labels && self.identity.is_some() {
             self.emit_identity(now);
@@ -297,6 +340,7 @@ impl Device {
         let interfaces = self.door.view().map(|view| view.interfaces).unwrap_or_default();
         let credentials = self.target.credentials.clone();
         self.door.show(View { device: self.id.clone(), address, credentials, interfaces });
+        self.take_seat();
     }
 
     async fn resolve(&mut self) {
@@ -318,7 +362,7 @@ impl Device {
                 self.answered();
                 self.queue.extend(ALL.into_iter().skip(1));
                 let now = clock::now();
-                (self.inventory_at, self.neighbors_at) = (now + INVENTORY_EVERY, now + NEIGHBORS_EVERY);
+                (self.inventory_at, self.neighbors_at) = (now + self.inventory_every(), now + self.neighbors_every());
             }
             Err(AskError::Request(error)) => self.unanswered(&error).await,
             Err(denied) => self.failed(denied.reason()),
@@ -344,6 +388,9 @@ impl Device {
                 self.shared.emit(&self.id, facts.taken_at, None, Reading::Retired);
             }
             self.id = id;
+            if let Some(seat) = &self.seat {
+                seat.rename(self.id.clone());
+            }
         }
         self.shown_undecided = false;
         if let Some(news) = news {
@@ -381,7 +428,6 @@ impl Device {
             Ok(()) => {
                 self.answered();
                 let now = clock::now();
-                self.look.want(now);
                 // Whatever kept it from answering may have changed it.
                 self.inventory_at = now;
                 self.neighbors_at = now;
@@ -392,6 +438,10 @@ impl Device {
 
     fn answered(&mut self) {
         self.failures = 0;
+        self.failure = None;
+        if let Some(seat) = &self.seat {
+            seat.resume();
+        }
         self.door.set_status(Status::Answered);
     }
 
@@ -405,11 +455,11 @@ impl Device {
         self.slow.interrupted();
         self.queue.clear();
         self.shown_undecided |= self.facts.is_none();
+        if let Some(seat) = &self.seat {
+            seat.rest();
+        }
         if self.failures.is_multiple_of(RESOLVE_AGAIN) {
             self.client = None;
-        }
-        if let Some(ticks) = &mut self.ticks {
-            ticks.pass(now);
         }
         self.shared.emit(&self.id, now, None, Reading::Unreachable(reason));
     }

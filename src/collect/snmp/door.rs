@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
+use super::engine::{Habits, Word};
 use crate::collect::Target;
 use crate::fabric::DeviceId;
 use crate::snmp::{Access, Credentials};
@@ -27,6 +28,8 @@ pub enum Poke {
 pub(super) struct Knocks {
     /// Other settings for the same target.
     pub(super) retarget: Option<(Target, Access)>,
+    /// What polls told.
+    pub(super) word: Word,
     pub(super) states: bool,
     pub(super) neighbors: bool,
     pub(super) all: bool,
@@ -62,6 +65,8 @@ pub(super) struct Door {
     knocks: Mutex<Knocks>,
     bell: Notify,
     view: Mutex<Option<View>>,
+    /// How it likes to be asked, when nobody polls it.
+    habits: Mutex<Option<Habits>>,
     status: AtomicU8,
 }
 
@@ -71,6 +76,7 @@ impl Door {
             knocks: Mutex::default(),
             bell: Notify::new(),
             view: Mutex::default(),
+            habits: Mutex::default(),
             status: AtomicU8::new(Status::Waiting as u8),
         })
     }
@@ -92,6 +98,25 @@ impl Door {
     pub(super) fn retarget(&self, target: Target, access: Access) {
         lock(&self.knocks).retarget = Some((target, access));
         self.bell.notify_one();
+    }
+
+    /// From whoever polls it: what a poll told.
+    pub(super) fn tell(&self, word: Word) {
+        let mut knocks = lock(&self.knocks);
+        knocks.word.failed = word.failed.or(knocks.word.failed);
+        knocks.word.inventory |= word.inventory;
+        knocks.word.neighbors |= word.neighbors;
+        drop(knocks);
+        self.bell.notify_one();
+    }
+
+    /// From whoever polls it: what was learned of how it likes to be asked.
+    pub(super) fn keep_habits(&self, habits: Habits) {
+        *lock(&self.habits) = Some(habits);
+    }
+
+    pub(super) fn habits(&self) -> Option<Habits> {
+        *lock(&self.habits)
     }
 
     pub(super) fn view(&self) -> Option<View> {

@@ -75,7 +75,7 @@ impl Survey {
         let optional = facts::ask_optional_columns(reader.client).await.map_err(AskError::Request)?;
         let plan = PollPlan::learn(&rows, None, &inventory, |column| optional.contains(column));
         let vendor = vendor::reader(reader.client, profiles, &facts.sys_object_id, &facts.sys_descr, None);
-        let vendor = vendor.await.map_err(AskError::Request)?;
+        let vendor = vendor.await.map_err(AskError::Request)?.map(Arc::unwrap_or_clone);
 
         let mut ports = LocalPorts::join(&BTreeMap::new(), &inventory);
         if let Some(Table::LocalPorts(read)) =

@@ -1,20 +1,24 @@
-//! The SNMP poller: thousands of devices on two sockets.
+//! The SNMP poller: a hundred thousand devices on two sockets.
 //!
 //! ```text
-//!  Poller ---- one task for each target ------------------------------------------> SampleSink
-//!    |  ^          device   what next? (schedule, door)                     samples
-//!    |  |            |  facts, walks   what is asked, what it meant (mib)
-//!    |  pokes        |  client         asks, waits, asks again (snmp::Session)
-//!    |               |  wire           two sockets, one reader each; replies by source address
-//!    names           stats
+//!  Poller ---- one task for each target, asleep but to learn --------> SampleSink
+//!    |  ^          device   what next? (schedule, door)                     ^
+//!    |  |            |  facts, walks   what is asked, what it meant (mib)   | samples
+//!    |  pokes        |  client         asks, waits, asks again              |
+//!    |               |  wire           two sockets, replies by source address
+//!    names           |                                                      |
+//!                    +---Command---> engine   one thread: all polls --------+
+//!                    <-----Word-----          (snmp::Session, snmp::table)
 //! ```
 //!
-//! A task asks its device one thing at a time, which is what agents are built for; a device that is slow or
-//! dead holds up nothing but its own task. What tasks share is the sockets, the names and the counters.
+//! A task learns its device (who it is, its interfaces, its neighbours) one question at a time, which is what agents
+//! are built for. What repeats for ever, the polls, one thread does for all: it owns the sockets, and sends and
+//! receives by the batch. A device that is slow or dead holds up nothing but itself.
 
 mod client;
 mod device;
 mod door;
+mod engine;
 mod facts;
 pub mod look;
 mod names;

@@ -71,7 +71,7 @@ impl Poller {
     pub fn start(known: HashMap<String, DeviceId>, sink: SampleSink, on_name: NameSink) -> io::Result<Self> {
         let stats = Arc::new(Stats::default());
         let shared = Shared {
-            wire: Wire::open(stats.clone())?,
+            wire: Wire::open_for_polls(stats.clone(), sink.clone())?,
             stats,
             sink,
             names: Mutex::new(Names::new(known)),
@@ -168,6 +168,7 @@ impl Poller {
         task.running.abort();
         // Its last word is out before the device is said to be gone.
         let _ = task.running.await;
+        self.shared.wire.settle().await;
         self.shared.doors.leave(&task.door, None);
         let device = task.door.view().map(|view| view.device);
         let device = device.unwrap_or_else(|| self.shared.names().provisional(&address));

@@ -12,7 +12,8 @@ macro_rules! counters {
         #[derive(Debug)]
         pub struct Stats {
             $($(#[$doc])* pub $field: AtomicU64,)*
-            round_trip_us: Mutex<Histogram<u64>>,
+            round_trip: Latencies,
+            pub(super) start_delay: Latencies,
         }
 
         impl Stats {
@@ -24,7 +25,11 @@ macro_rules! counters {
 
         impl Default for Stats {
             fn default() -> Self {
-                Self { $($field: AtomicU64::new(0),)* round_trip_us: Mutex::new(latencies()) }
+                Self {
+                    $($field: AtomicU64::new(0),)*
+                    round_trip: Latencies::default(),
+                    start_delay: Latencies::default(),
+                }
             }
         }
     };
@@ -51,14 +56,20 @@ counters! {
     forged,
     /// Datagrams that cannot be read.
     undecodable,
+    /// Datagrams that were longer than any that was asked for: their end is lost.
+    truncated,
     /// Datagrams dropped because a device sent more than was asked of it.
     overflowed,
+    /// Requests that a device found too large to answer: it is asked for less.
+    too_big,
     /// Counter polls begun.
     polls,
     /// Counter polls of which no part was answered.
     polls_failed,
     /// Counter polls that broke off after some rows.
     polls_truncated,
+    /// Counter polls whose answers were not of the rows that were asked for: read by a walk instead.
+    polls_odd,
     /// Counter polls left out because the one before them was not over when they were due.
     polls_skipped,
     /// Rows of polls that were believed.
@@ -85,23 +96,48 @@ counters! {
     pokes_coalesced,
 }
 
-fn latencies() -> Histogram<u64> {
+/// A histogram that is written by few and read now and then.
+#[derive(Debug)]
+pub(super) struct Latencies(Mutex<Histogram<u64>>);
+
+impl Default for Latencies {
+    fn default() -> Self {
+        Self(Mutex::new(empty()))
+    }
+}
+
+fn empty() -> Histogram<u64> {
     // From 1 us to a minute at two digits: bounds that hdrhistogram accepts, and nothing else can fail.
     Histogram::new_with_bounds(1, 60_000_000, 2).expect("constant bounds in order")
+}
+
+impl Latencies {
+    pub(super) fn record(&self, span: Duration) {
+        let micros = u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
+        if let Ok(mut histogram) = self.0.lock() {
+            histogram.saturating_record(micros.max(1));
+        }
+    }
+
+    fn read(&self) -> Histogram<u64> {
+        self.0.lock().map(|histogram| histogram.clone()).unwrap_or_else(|_| empty())
+    }
 }
 
 impl Stats {
     pub(super) fn answered(&self, round_trip: Duration) {
         count(&self.responses);
-        let micros = u64::try_from(round_trip.as_micros()).unwrap_or(u64::MAX);
-        if let Ok(mut histogram) = self.round_trip_us.lock() {
-            histogram.saturating_record(micros);
-        }
+        self.round_trip.record(round_trip);
     }
 
     /// Round trips since the start, us.
     pub fn round_trips_us(&self) -> Histogram<u64> {
-        self.round_trip_us.lock().map(|histogram| histogram.clone()).unwrap_or_else(|_| latencies())
+        self.round_trip.read()
+    }
+
+    /// How late polls began by their schedule since the start, us.
+    pub fn start_delays_us(&self) -> Histogram<u64> {
+        self.start_delay.read()
     }
 }
 

@@ -266,6 +266,7 @@ async fn answers_from_elsewhere_and_answers_to_nothing_are_counted() {
     assert!(watch.counted("stray") >= 5, "from another port");
     assert!(watch.counted("late") >= 5, "doubled");
     assert_eq!(watch.counted("timeouts"), 0);
+    assert_eq!(watch.counted("polls_odd"), 0, "a device that does as it should is no riddle");
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use super::client::Client;
 use super::walks::cut_columns;
 use crate::mib::profile::{Chosen, Profiles, Reader};
 use crate::snmp::table::WalkEnd;
-use crate::snmp::{Limits, Oid, Pace, Progress, Request, RequestError, TableWalk};
+use crate::snmp::{Limits, Oid, Pace, Progress, Request, RequestError, TablePlan, TableWalk};
 
 /// Objects that are asked for in one request.
 const AT_ONCE: usize = 16;
@@ -23,8 +23,8 @@ pub async fn reader(
     profiles: &Profiles,
     sys_object_id: &str,
     sys_descr: &str,
-    before: Option<Reader>,
-) -> Result<Option<Reader>, RequestError> {
+    before: Option<&Arc<Reader>>,
+) -> Result<Option<Arc<Reader>>, RequestError> {
     let Some(Chosen { profile, why }) = profiles.choose(sys_object_id, sys_descr) else { return Ok(None) };
     let columns: Vec<Oid> = profile.objects.iter().map(|object| object.oid.clone()).collect();
     let mut has = Vec::with_capacity(columns.len());
@@ -32,8 +32,8 @@ pub async fn reader(
         has.extend(ask(client, names).await?);
     }
     Ok(match before {
-        Some(reader) if reader.is_for(&profile, &has) => Some(reader),
-        _ => Some(Reader::new(profile, why, has)),
+        Some(reader) if reader.is_for(&profile, &has) => Some(reader.clone()),
+        _ => Some(Arc::new(Reader::new(profile, why, has))),
     })
 }
 
@@ -54,6 +54,11 @@ async fn ask(client: &mut Client, names: &[Oid]) -> Result<Vec<bool>, RequestErr
         .await
 }
 
+/// A walk of one of the reader's tables.
+pub fn walk_of(plan: Arc<TablePlan>, pace: Pace) -> TableWalk {
+    TableWalk::new(plan, Limits { rows: ROWS_MAX, requests: ROWS_MAX, ..Limits::default() }, pace)
+}
+
 /// Walk the tables of a poll whose index is more than the ifIndex.
 pub async fn walk(client: &mut Client, reader: &mut Reader, interfaces: usize, pace: Pace) -> Pace {
     reader.begin(interfaces);
@@ -61,7 +66,7 @@ pub async fn walk(client: &mut Client, reader: &mut Reader, interfaces: usize, p
     let mut pace = pace;
     for (walk, plan) in walks {
         let columns = plan.columns.len();
-        let mut table = TableWalk::new(plan, Limits { rows: ROWS_MAX, requests: ROWS_MAX, ..Limits::default() }, pace);
+        let mut table = walk_of(plan, pace);
         let end = loop {
             match client.step(&mut table, |row, _| reader.walked(walk, row.index(), |column| row.get(column))).await {
                 Progress::More => {}

@@ -172,6 +172,11 @@ impl Reader {
         self.profile == *profile && self.has == has
     }
 
+    /// The other one reads the same.
+    pub fn is_like(&self, other: &Self) -> bool {
+        self.is_for(&other.profile, &other.has)
+    }
+
     /// The columns to read with each row of IF-MIB, behind the standard ones.
     pub fn row_columns(&self) -> impl Iterator<Item = Oid> + '_ {
         self.in_row.iter().map(|at| self.profile.objects[*at].oid.clone())

@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::{ALL, Device, Wanted};
 use crate::collect::clock;
 use crate::collect::snmp::client::reason;
+use crate::collect::snmp::engine::Course;
 use crate::collect::snmp::facts::{self, AskError};
-use crate::collect::snmp::schedule::Ticks;
 use crate::collect::snmp::stats::{add, count};
 use crate::collect::snmp::vendor;
 use crate::collect::snmp::walks::{Step, Table, Walk};
@@ -16,29 +16,37 @@ use crate::fabric::{Reading, Timestamp};
 use crate::mib::interfaces::{self, InterfaceRows};
 use crate::mib::lldp::{self, LocalPorts};
 use crate::mib::plan::PollPlan;
-use crate::mib::profile::Reader;
 use crate::mib::{Column, system};
 use crate::snmp::TablePlan;
 use crate::snmp::table::WalkEnd;
 
-/// How often the inventory is read where nothing tells of a change.
+/// How often the inventory is read where nothing tells of a change; of a device that is polled rarely, every sixth
+/// poll.
 pub(super) const INVENTORY_EVERY: Duration = Duration::from_secs(60);
-/// How often neighbours are.
+/// How often neighbours are; every third poll, likewise.
 pub(super) const NEIGHBORS_EVERY: Duration = Duration::from_secs(30);
 /// Least time between two inventories that a poll asks for; doubled while they find nothing new.
 pub(super) const INVENTORY_AGAIN: Duration = Duration::from_secs(5);
 
 impl Device {
+    pub(super) fn inventory_every(&self) -> Duration {
+        INVENTORY_EVERY.max(self.target.interval * 6)
+    }
+
+    pub(super) fn neighbors_every(&self) -> Duration {
+        NEIGHBORS_EVERY.max(self.target.interval * 3)
+    }
+
     /// One step of the walk under way, or the first of the next.
     pub(super) async fn walk(&mut self) {
         let now = clock::now();
         if self.walk.is_none() && self.queue.is_empty() {
             if self.inventory_at <= now {
-                self.inventory_at = now + INVENTORY_EVERY;
-                self.neighbors_at = now + NEIGHBORS_EVERY;
+                self.inventory_at = now + self.inventory_every();
+                self.neighbors_at = now + self.neighbors_every();
                 self.queue.extend(ALL);
             } else if self.neighbors_at <= now {
-                self.neighbors_at = now + NEIGHBORS_EVERY;
+                self.neighbors_at = now + self.neighbors_every();
                 self.queue.extend([Wanted::Remotes, Wanted::RemoteAddresses]);
             }
         }
@@ -73,7 +81,7 @@ impl Device {
                 count(&self.shared.stats.walks_failed);
                 self.slow.failed(clock::now());
                 // A poll tells whether it is dead or only does not like to be walked.
-                self.look.want(clock::now());
+                self.look(clock::now());
             }
             Step::Failed(end) => self.walk_failed(end),
             Step::Done { whole } => {
@@ -89,12 +97,12 @@ impl Device {
         self.queue.clear();
         let now = clock::now();
         match end {
-            WalkEnd::Failed(error) if self.table_plan.is_none() => self.failed(reason(&error)),
+            WalkEnd::Failed(error) if self.course.is_none() => self.failed(reason(&error)),
             // A poll tells whether it is dead or only does not like to be walked.
-            WalkEnd::Failed(_) => _ = self.look.want(now),
+            WalkEnd::Failed(_) => self.look(now),
             _ => tracing::warn!(device = %self.id, ?end, "a table of this device has no end"),
         }
-        if self.table_plan.is_none() {
+        if self.course.is_none() {
             self.inventory_at = now + INVENTORY_EVERY;
         }
     }
@@ -153,7 +161,7 @@ impl Device {
         }
         if let (Some(client), Some(facts)) = (&mut self.client, &self.facts) {
             let profiles = self.shared.profiles.load_full();
-            let before = self.vendor.take();
+            let before = self.vendor.as_ref();
             match vendor::reader(client, &profiles, &facts.sys_object_id, &facts.sys_descr, before).await {
                 Ok(reader) => self.vendor = reader,
                 Err(error) => return self.walk_failed(WalkEnd::Failed(error)),
@@ -166,30 +174,34 @@ impl Device {
         }
         self.inventory_again = if changed { INVENTORY_AGAIN } else { (self.inventory_again * 2).min(INVENTORY_EVERY) };
         let has = |column: &Column| self.optional.as_ref().is_none_or(|columns| columns.contains(column));
-        self.plan = PollPlan::learn(&rows, before.as_ref(), &inventory, has);
+        let plan = PollPlan::learn(&rows, before.as_ref(), &inventory, has);
         self.rows = Some(rows);
         self.inventory = inventory;
 
-        self.scalars = self.facts.as_ref().map(|facts| facts.change_scalars.clone()).unwrap_or_default();
-        let scalars = [system::SYS_UP_TIME].iter().chain(&self.scalars).map(Column::object_id).collect();
-        let own = self.vendor.iter().flat_map(Reader::row_columns);
-        let columns = self.plan.columns().iter().map(Column::object_id).chain(own).collect();
-        let table_plan = TablePlan { scalars, columns };
-        if self.table_plan.as_deref() != Some(&table_plan) {
-            // Values by place: they mean something else in another plan.
-            self.last_changes.clear();
-            self.table_plan = Some(Arc::new(table_plan));
-        }
+        let scalars = self.facts.as_ref().map(|facts| facts.change_scalars.clone()).unwrap_or_default();
+        let names = [system::SYS_UP_TIME].iter().chain(&scalars).map(Column::object_id).collect();
+        let own = self.vendor.iter().flat_map(|reader| reader.row_columns());
+        let columns = plan.columns().iter().map(Column::object_id).chain(own).collect();
+        let table = Arc::new(TablePlan { scalars: names, columns });
+        let course = Arc::new(Course::new(plan, table, scalars, self.vendor.clone()));
+        self.course = Some(course.clone());
         self.ports = LocalPorts::join(&self.port_rows, &self.inventory);
         self.emit_identity(now);
         self.shared.emit(&self.id, now, None, Reading::Inventory(self.inventory.clone()));
-        if self.ticks.is_none() {
-            // The first poll at once, the next at the device's own time.
-            let from = now + self.target.interval / 2;
-            self.ticks = Some(Ticks::new(self.shared.origin, self.nth, self.target.interval, from));
-            self.look.want(now);
-        } else if changed {
-            self.look.want(now);
+        match &self.seat {
+            Some(seat) => {
+                seat.follow(course);
+                if changed {
+                    seat.look(now, None);
+                }
+            }
+            None => self.take_seat(),
+        }
+    }
+
+    fn look(&self, at: Timestamp) {
+        if let Some(seat) = &self.seat {
+            seat.look(at, None);
         }
     }
 }
