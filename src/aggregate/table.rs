@@ -82,7 +82,8 @@ impl Table {
                 | Reading::SpanningTree(_)
                 | Reading::Sensors(_)
                 | Reading::NextHops(_)
-                | Reading::Gateways(_) => return,
+                | Reading::Gateways(_)
+                | Reading::Pace { .. } => return,
             },
         };
         let Some(device) = self.devices.get_mut(number as usize).and_then(Option::as_mut) else { return };
@@ -105,7 +106,8 @@ impl Table {
             | Reading::SpanningTree(_)
             | Reading::Sensors(_)
             | Reading::NextHops(_)
-            | Reading::Gateways(_) => {}
+            | Reading::Gateways(_)
+            | Reading::Pace { .. } => {}
         }
         device.hear(sample, changes);
     }

@@ -168,6 +168,12 @@ pub(super) fn read_detect(root: &mut Section<'_>) -> detect::Settings {
         section.duration("stays_for", &mut flapping.stays_for, Duration::ZERO..=DAY);
         section.finish();
     }
+    if let Some(mut section) = detect.section("speed", help) {
+        let speed = &mut settings.speed;
+        read_timing(&mut section, &mut speed.enabled, &mut speed.pending_for, &mut speed.keep_firing_for);
+        section.duration("accept_after", &mut speed.accept_after, Duration::from_secs(60)..=DAY * 365);
+        section.finish();
+    }
     if let Some(mut section) = detect.section("saturation", help) {
         let saturation = &mut settings.saturation;
         read_timing(
@@ -260,6 +266,8 @@ pub(super) fn read_detect(root: &mut Section<'_>) -> detect::Settings {
     if let Some(mut section) = detect.section("device", help) {
         let device = &mut settings.device;
         read_timing(&mut section, &mut device.enabled, &mut device.pending_for, &mut device.keep_firing_for);
+        section.number("clock_tolerance", &mut device.clock_tolerance, 0.02..=1.0);
+        section.duration("overrun_for", &mut device.overrun_for, Duration::ZERO..=DAY);
         section.finish();
     }
     if let Some(mut section) = detect.section("optics", help) {

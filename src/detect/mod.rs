@@ -18,10 +18,13 @@ pub mod redundancy;
 pub mod saturation;
 pub mod silent_loss;
 pub mod single_points;
+pub mod speed;
 mod threshold;
+mod trace;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::fabric::{
     AdminStatus, DeviceId, DeviceState, Direction, FindingKey, FindingKind, InterfaceId, InterfaceState, LinkHealth,
@@ -39,6 +42,8 @@ pub struct Settings {
     pub link: link::Settings,
     /// `[detect.flapping]`
     pub flapping: flapping::Settings,
+    /// `[detect.speed]`
+    pub speed: speed::Settings,
     /// `[detect.saturation]`
     pub saturation: saturation::Settings,
     /// `[detect.forecast]`
@@ -72,6 +77,7 @@ struct InterfaceMemory {
     /// Down, as a port without a known neighbour.
     down: bool,
     flapping: Option<flapping::Memory>,
+    speed: Option<speed::Memory>,
     /// By direction: out, in.
     saturation: [Option<Live>; 2],
     drops: drops::Memory,
@@ -82,6 +88,7 @@ impl InterfaceMemory {
     fn is_calm(&self) -> bool {
         !self.down
             && self.flapping.is_none()
+            && self.speed.is_none()
             && self.saturation == [None, None]
             && self.drops.is_calm()
             && self.optics.is_calm()
@@ -95,6 +102,9 @@ impl InterfaceMemory {
         }
         if self.flapping.as_ref().is_some_and(flapping::Memory::is_flapping) {
             keys.push(flapping::key(Subject::Interface(id.clone())));
+        }
+        if self.speed.as_ref().is_some_and(speed::Memory::is_told) {
+            keys.push(speed::key(id));
         }
         for direction in [Direction::Out, Direction::In] {
             if self.saturation[slot(direction)].is_some() {
@@ -171,6 +181,9 @@ impl Detectors {
                     let memory = flapping::Memory::primed(&self.settings.flapping);
                     self.interfaces.entry(id.clone()).or_default().flapping = Some(memory);
                 }
+                (Subject::Interface(id), FindingKind::SpeedChanged, _) => {
+                    self.interfaces.entry(id.clone()).or_default().speed = Some(speed::Memory::PRIMED);
+                }
                 (Subject::Link { .. }, FindingKind::SilentLoss | FindingKind::BlackHole, _) => self.pairs.prime(key),
                 (Subject::Interface(id), FindingKind::LinkDown, _) => {
                     self.interfaces.entry(id.clone()).or_default().down = true;
@@ -195,7 +208,14 @@ impl Detectors {
                     memory.degraded |= *kind == FindingKind::RedundancyDegraded;
                     memory.lost |= *kind == FindingKind::RedundancyLost;
                 }
-                (Subject::Device(id), FindingKind::DeviceUnreachable | FindingKind::DeviceRestarted, _) => {
+                (
+                    Subject::Device(id),
+                    FindingKind::DeviceUnreachable
+                    | FindingKind::DeviceRestarted
+                    | FindingKind::PollerOverrun
+                    | FindingKind::CountersDoubtful,
+                    _,
+                ) => {
                     self.devices.entry(id.clone()).or_default().prime(*kind);
                 }
                 (Subject::Interface(id), FindingKind::SaturationForecast, Some(direction)) => {
@@ -239,12 +259,15 @@ impl Detectors {
         if !self.settings.forecast.enabled {
             verdicts.extend(self.forecasts.drain().map(|((id, way), _)| (forecast::key(&id, way), Verdict::Absent)));
         }
-        let Settings { link, flapping, saturation, drops, optics, .. } = &self.settings;
+        let Settings { link, flapping, speed, saturation, drops, optics, .. } = &self.settings;
         self.interfaces.retain(|id, memory| {
             let before = memory.told(id);
             memory.down &= link.enabled && link.edge_ports;
             if !flapping.enabled || !link.enabled || !link.edge_ports {
                 memory.flapping = None;
+            }
+            if !speed.enabled {
+                memory.speed = None;
             }
             if !saturation.enabled {
                 memory.saturation = [None, None];
@@ -308,6 +331,9 @@ impl Detectors {
                 }
             }
         }
+        if self.settings.speed.enabled {
+            verdicts.extend(speed::look(&self.settings.speed, now, state, link, &mut memory.speed));
+        }
         if self.settings.drops.enabled {
             let say = |key, verdict| verdicts.push((key, verdict));
             drops::look(
@@ -355,6 +381,17 @@ impl Detectors {
             }
         }
         verdicts
+    }
+
+    /// The inventory gives an interface another speed than before: called before [`interface`](Self::interface).
+    pub fn speed_changed(&mut self, now: Timestamp, state: &InterfaceState, before_bps: u64) {
+        if self.settings.speed.enabled {
+            let mut slot = self.interfaces.get_mut(&state.id).and_then(|memory| memory.speed.take());
+            speed::changed(now, state, before_bps, &mut slot);
+            if slot.is_some() {
+                self.interfaces.entry(state.id.clone()).or_default().speed = slot;
+            }
+        }
     }
 
     /// The history of a direction was looked at, some time after it was asked for.
@@ -501,6 +538,15 @@ impl Detectors {
             device::look(&self.settings.device, now, state, memory, tell);
         }
         verdicts
+    }
+
+    /// A poll of a device was over: how often it should be, how long it took, and how many were left out for that.
+    pub fn pace(&mut self, now: Timestamp, id: &DeviceId, pace: (Duration, Duration, u32)) -> Verdicts {
+        if !self.settings.device.enabled {
+            return Verdicts::new();
+        }
+        let memory = self.devices.entry(id.clone()).or_default();
+        device::pace(&self.settings.device, now, id, pace, memory).into_iter().collect()
     }
 
     /// The topology changed: what was said of links and groups that are no more becomes absent.

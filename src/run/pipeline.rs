@@ -193,11 +193,20 @@ impl Pipeline {
             Reading::NextHops(hops) => drop(self.topology.learn_next_hops(now, device, hops)),
             Reading::Gateways(gateways) => drop(self.topology.learn_gateways(now, device, gateways)),
             Reading::Sensors(sensors) => self.look_at_optics(now, device, sensors, told),
+            Reading::Pace { interval, took, skipped } => {
+                let verdicts = self.detectors.pace(now, device, (*interval, *took, *skipped));
+                self.observe(now, verdicts, told);
+            }
             Reading::Poll(_) | Reading::Event { .. } | Reading::Unreachable(_) => {}
         }
         for interface in &changes.removed {
             let verdicts = self.detectors.forget_interface(interface);
             self.observe(now, verdicts, told);
+        }
+        for (slot, before_bps) in &changes.speeds {
+            if let Some(state) = self.table.interface_at(*slot) {
+                self.detectors.speed_changed(now, &state, *before_bps);
+            }
         }
         let rows = if let Reading::Poll(rows) = &sample.reading { rows.as_slice() } else { &[] };
         let mut row_at = 0;

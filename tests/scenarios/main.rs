@@ -87,6 +87,7 @@ fn run(case: &Path) -> String {
     let mut pipeline = Pipeline::new(table, topology, detectors, Book::new(), gate);
 
     assert!(script.first().is_some_and(|line| line.about.is_some()), "the first line says what it is `about`");
+    let evidence = script.iter().any(|line| line.evidence == Some(true));
     let until = script.iter().find_map(|line| line.until).expect("a line with `until`");
     let mut world = World::new(START);
     for line in script.iter().filter(|line| line.t.is_none()) {
@@ -107,11 +108,11 @@ fn run(case: &Path) -> String {
         }
         for sample in world.samples(now) {
             let steps = pipeline.take(sample.taken_at.max(now), &sample);
-            write(&mut out, &steps);
+            write(&mut out, &steps, evidence);
             ask(&mut pipeline, &mut world, now);
         }
         let (steps, _) = pipeline.pass(now);
-        write(&mut out, &steps);
+        write(&mut out, &steps, evidence);
         ask(&mut pipeline, &mut world, now);
         now = now + TICK;
     }
@@ -142,7 +143,7 @@ fn silence(pipeline: &mut Pipeline, now: Timestamp, line: &Line) {
 
 /// One line for each step of an alert. How alerts stand with each other is in the step that comes with it, and left out where
 /// it alone changed.
-fn write(out: &mut String, steps: &[Transition]) {
+fn write(out: &mut String, steps: &[Transition], evidence: bool) {
     for step in steps {
         let state = match step.change {
             Change::Pending => "pending".to_owned(),
@@ -170,6 +171,9 @@ fn write(out: &mut String, steps: &[Transition]) {
         );
         if step.tell == Some(Tell::Began) {
             line += &format!(r#","cause":{}"#, json!(alert.finding.evidence.cause));
+        }
+        if evidence {
+            line += &format!(r#","evidence":{}"#, json!(alert.finding.evidence.evidence));
         }
         if !alert.standing.explained_by.is_empty() {
             let names: Vec<&str> = alert.standing.explained_by.iter().map(|one| &*one.name).collect();

@@ -5,6 +5,7 @@
 //! ```text
 //! {"about": "what this shows"}
 //! {"until": 300}                                      how long it goes, in seconds
+//! {"evidence": true}                                  let alerts.jsonl hold what they rest on
 //! {"device": "leaf1", "ports": ["spine1", "host"], "speed": "10 Gbit/s", "every": 10}
 //! {"cable": ["leaf1:spine1", "spine1:leaf1"]}
 //! {"t": 60, "cut": "leaf1:spine1"}                    both ends go down; "mend" brings them up
@@ -28,6 +29,8 @@ use serde::Deserialize;
 pub struct Line {
     /// For the reader.
     pub about: Option<String>,
+    /// What alerts rest on is written too.
+    pub evidence: Option<bool>,
     /// When it ends.
     pub until: Option<f64>,
     /// When it happens, in seconds.
@@ -50,6 +53,8 @@ pub struct Line {
     pub answers: Option<bool>,
     /// It starts anew: its uptime and its counters begin at 0.
     pub restarts: Option<bool>,
+    /// How long it takes to be polled, in seconds: what falls into it is left out.
+    pub poll_takes: Option<f64>,
     /// How fast its sysUpTime runs; 1 is right.
     pub uptime_runs: Option<f64>,
     /// Its ifIndexes are others from now on.

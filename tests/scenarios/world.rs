@@ -43,6 +43,8 @@ struct Device {
     answers: bool,
     uptime: f64,
     uptime_runs: f64,
+    poll_takes: Duration,
+    overrun: Option<bool>,
     counted_at: Timestamp,
     /// What a caching agent shows, and since when.
     shown: Option<(Timestamp, BTreeMap<Arc<str>, Counters>)>,
@@ -108,6 +110,8 @@ impl World {
                 answers: true,
                 uptime: UP_BEFORE,
                 uptime_runs: 1.0,
+                poll_takes: Duration::ZERO,
+                overrun: None,
                 counted_at: self.start,
                 shown: None,
                 polled_next: self.start,
@@ -133,6 +137,7 @@ impl World {
             let device = self.devices.get_mut(name).expect("a device");
             device.answers = line.answers.unwrap_or(device.answers);
             device.uptime_runs = line.uptime_runs.unwrap_or(device.uptime_runs);
+            device.poll_takes = line.poll_takes.map_or(device.poll_takes, Duration::from_secs_f64);
             device.caches = line.caches.map(Duration::from_secs_f64).or(device.caches);
             if line.restarts == Some(true) {
                 device.uptime = 0.0;
@@ -301,6 +306,16 @@ impl World {
                 say(Reading::Sensors(optics));
             }
         }
+        // As the poller does it: ticks that fall into a poll are left out.
+        let done = at + device.poll_takes;
+        let mut skipped = 0;
+        while device.polled_next <= done && device.poll_takes > Duration::ZERO {
+            device.polled_next = device.polled_next + device.every;
+            skipped += 1;
+        }
+        let pace = Reading::Pace { interval: device.every, took: device.poll_takes, skipped };
+        let tells = skipped > 0 || device.overrun != Some(false);
+        device.overrun = Some(skipped > 0);
         let fresh =
             device.shown.as_ref().is_none_or(|(since, _)| device.caches.is_none_or(|span| at.since(*since) >= span));
         if fresh {
@@ -310,6 +325,9 @@ impl World {
         }
         let shown = &device.shown.as_ref().unwrap().1;
         say(Reading::Poll(device.ports.iter().map(|(name, port)| row(name, port, shown[name])).collect()));
+        if tells {
+            self.coming.push(Sample { device: id, taken_at: done, device_uptime: None, reading: pace });
+        }
     }
 
     fn neighbors(&self, name: &str) -> Vec<Neighbor> {
