@@ -1,7 +1,7 @@
 //! The only wiring: build all rooms, start them, reload them, stop them.
 //!
 //! ```text
-//!   threads   core (table, topology, detectors, book), auditor (ledger), alert-clerk (outbox), history, forecast
+//!   threads   core (table, topology, detectors, book), auditor (ledger), alert-clerk (outbox), history, forecast, export and export-send
 //!   tasks     poller (one for each target), traps, host, web, couriers (one for each receiver)
 //! ```
 
@@ -39,7 +39,8 @@ use crate::collect::{SampleSink, TrapSettings, clock};
 use crate::config::Settings;
 use crate::deliver::{self, Deliverer, Store, Surroundings};
 use crate::detect::Detectors;
-use crate::fabric::DeviceId;
+use crate::export::{self, Exports};
+use crate::fabric::{DeviceId, Snapshot};
 use crate::history::{self, History};
 use crate::snmp::LocalEngine;
 use crate::topology::{Memory, Topology};
@@ -99,6 +100,7 @@ pub struct Selvedge {
     traps: Option<TrapListener>,
     host: Arc<host::Handle>,
     history: Option<History>,
+    exports: Exports,
     deliverer: Arc<Deliverer>,
     commands: Sender<Command>,
     forecaster: Option<Forecaster>,
@@ -134,6 +136,8 @@ impl Selvedge {
         let (samples, queue) = aggregate::queue(QUEUE);
         let (table, reader) = Table::new(settings.aggregate.clone());
         let views = Arc::new(Views::new(reader.clone(), clock::now()));
+        let exports = Exports::start(&settings.history.path, settings.exports.clone(), export_surroundings(&views))
+            .map_err(|error| StartError::System("start the exports' threads", error))?;
         let surroundings = Surroundings {
             external_url: format!("http://{page}"),
             clock: Arc::new(clock::now),
@@ -172,6 +176,7 @@ impl Selvedge {
             }),
             deliverer: Arc::clone(&deliverer),
             history: history.clone(),
+            exports: exports.clone(),
             views: Arc::clone(&views),
             clock: Arc::new(clock::now),
             audits,
@@ -225,6 +230,7 @@ impl Selvedge {
             traps: traps.as_ref().map(|traps| Arc::clone(traps.stats())),
             host: Arc::clone(&host),
             history: history.clone(),
+            exports: exports.clone(),
             deliverer: Arc::clone(&deliverer),
             queue: queue_stats,
             commands: commands.clone(),
@@ -239,6 +245,7 @@ impl Selvedge {
             traps,
             host,
             history,
+            exports,
             deliverer,
             commands,
             forecaster,
@@ -292,6 +299,9 @@ impl Selvedge {
         if settings.receivers != self.settings.receivers || settings.routes != self.settings.routes {
             self.deliverer.reconfigure(settings.receivers.clone(), settings.routes.clone());
         }
+        if settings.exports != self.settings.exports {
+            self.exports.reconfigure(settings.exports.clone());
+        }
         self.host.reconfigure(settings.host.clone());
         self.poller.set_profiles(Arc::clone(&settings.snmp.profiles));
         self.poller.reconfigure(settings.targets.clone()).await;
@@ -318,9 +328,32 @@ impl Selvedge {
             }
         }
         self.deliverer.stop(GRACE).await;
+        let exports = self.exports;
+        let _ = tokio::task::spawn_blocking(move || exports.stop()).await;
         if let Some(history) = self.history {
             let _ = tokio::task::spawn_blocking(move || history.stop()).await;
         }
+    }
+}
+
+/// What exports ask: interfaces are left out, as they are handed over with every poll.
+fn export_surroundings(views: &Arc<Views>) -> export::Surroundings {
+    let (picture, identity) = (Arc::clone(views), Arc::clone(views));
+    export::Surroundings {
+        picture: Arc::new(move || {
+            let drawing = picture.drawing();
+            let fabric = Snapshot {
+                taken_at: clock::now(),
+                devices: picture.table().devices(),
+                interfaces: Vec::new(),
+                links: drawing.links.clone(),
+                groups: drawing.groups.clone(),
+                sensors: drawing.sensors.clone(),
+                losses: drawing.losses.clone(),
+            };
+            export::Picture { fabric, alerts: picture.alerts() }
+        }),
+        identity: Arc::new(move |device| identity.table().device(device).map(|device| device.identity)),
     }
 }
 

@@ -324,7 +324,8 @@ fn a_dead_device_is_one_page_and_a_silence_is_kept_over_a_kill() {
     let alerts = wait_for("all that it explains is attached to it", Duration::from_secs(20), || {
         let alerts = lab.get("/api/alerts").ok()?;
         let explained = alerts.as_array()?.iter().filter(|alert| alert["quiet"] == "explained").count();
-        (explained == 4).then_some(alerts)
+        // Two links, two doublings, and that spine1 is all that is left.
+        (explained == 5).then_some(alerts)
     });
     assert_eq!(told(&receiver, 0), ["DeviceUnreachable firing"], "{alerts:#}");
 

@@ -8,13 +8,13 @@
 //!
 //! | what fires | explains |
 //! |---|---|
-//! | `DeviceUnreachable`, critical: it is silent altogether | all of the device's interfaces and links; a group whose missing links all end at such devices |
+//! | `DeviceUnreachable`, critical: it is silent altogether | all of the device's interfaces and links; a group whose missing links, and a single point of failure whose failed links, all end at such devices |
 //! | `DeviceRestarted`, for the restart grace | the same |
 //! | `LinkDown` | what else is told of the link and its two ports, if not more urgent than itself |
 //!
 //! Not explained: redundancy that is gone because a link is down, since that is a truth of its own with an action of its
-//! own; optics out of range, which may be the cause itself; a single point of failure. A device that answers but cannot
-//! be read explains nothing: its links are judged by their other ends.
+//! own; the single point of failure that this leaves; optics out of range, which may be the cause itself. A device that
+//! answers but cannot be read explains nothing: its links are judged by their other ends.
 //!
 //! A link may go down because the device at its far end died, which takes all retries of a request to know. So while a
 //! watched end has neither said itself that the link is down nor answered since, the link's alert, and that of a group
@@ -51,6 +51,8 @@ pub struct View<'a> {
     pub link_at: &'a dyn Fn(&InterfaceId) -> Option<Subject>,
     /// The links of a group that do not work.
     pub missing: &'a dyn Fn(&str) -> Vec<Subject>,
+    /// The links by whose failure a single point of failure arose; none while the ledger does not know it (again).
+    pub because: &'a dyn Fn(&FindingKey) -> Option<Vec<Subject>>,
     /// The devices at the ends of a link that are watched, have not said themselves that it is down, and have not
     /// answered since.
     pub silent: &'a dyn Fn(&LinkId, Timestamp) -> Vec<DeviceId>,
@@ -295,11 +297,9 @@ impl Gate {
         if let Some(circuit) = circuit {
             labels.insert("circuit".into(), circuit.to_string());
         }
-        let missing = match &key.subject {
-            Subject::Group { name, .. } if key.kind != FindingKind::SinglePointOfFailure => (view.missing)(name),
-            _ => Vec::new(),
-        };
-        // Work on all that a group misses is work on the group.
+        let known = missing(key, view);
+        let missing = known.as_deref().unwrap_or_default();
+        // Work on all that a group misses, or that made a single point of failure, is work on that.
         let parts: Vec<Labels> = missing.iter().map(|link| self.link_labels(link, view)).collect();
         let meant =
             |matches: &dyn Fn(&Labels) -> bool| matches(&labels) || (!parts.is_empty() && parts.iter().all(matches));
@@ -311,13 +311,14 @@ impl Gate {
                 judgement.maintenance.push(window.name.clone());
             }
         }
-        let sets: Vec<Vec<FindingKey>> = match &key.subject {
-            Subject::Group { .. } => missing.iter().map(deaths).collect(),
-            subject => vec![self.candidates(key.kind, subject, view)],
-        };
-        let links: Vec<Option<&LinkId>> = match &key.subject {
-            Subject::Group { .. } => missing.iter().map(link_id).collect(),
-            subject => vec![link_id(subject).filter(|_| key.kind == FindingKind::LinkDown)],
+        let (sets, links): (Vec<Vec<FindingKey>>, Vec<Option<&LinkId>>) = match &key.subject {
+            subject if matches!(subject, Subject::Group { .. }) || key.kind == FindingKind::SinglePointOfFailure => {
+                missing.iter().map(|link| (deaths(link), link_id(link))).unzip()
+            }
+            subject => {
+                let own = link_id(subject).filter(|_| key.kind == FindingKind::LinkDown);
+                (vec![self.candidates(key.kind, subject, view)], vec![own])
+            }
         };
         let (mut causes, mut covered) = (BTreeSet::new(), !sets.is_empty());
         for (set, link) in sets.iter().zip(links) {
@@ -349,6 +350,10 @@ impl Gate {
         } else if !judgement.held {
             judgement.causes = causes.into_iter().collect();
         }
+        if known.is_none() {
+            // After a restart the ledger has to be written first.
+            (judgement.held, judgement.due) = (true, Some(now + LOOK));
+        }
         if alert.standing.told.is_some() {
             // What people know is not held any more.
             judgement.held = false;
@@ -359,7 +364,7 @@ impl Gate {
 
     /// What could explain something about an interface, a link or a device.
     fn candidates(&self, kind: FindingKind, subject: &Subject, view: View<'_>) -> Vec<FindingKey> {
-        if matches!(kind, FindingKind::OpticsOutOfRange | FindingKind::SinglePointOfFailure) {
+        if kind == FindingKind::OpticsOutOfRange {
             return Vec::new();
         }
         let mut candidates = deaths(subject);
@@ -493,9 +498,7 @@ impl Gate {
     fn index(&mut self, alert: &Alert, view: View<'_>) {
         let key = alert.key();
         let mut devices = devices_of(&key.subject);
-        if let Subject::Group { name, .. } = &key.subject {
-            devices.extend((view.missing)(name).iter().flat_map(devices_of));
-        }
+        devices.extend(missing(key, view).iter().flatten().flat_map(devices_of));
         devices.sort();
         devices.dedup();
         let before = self.devices_of.insert(key.clone(), devices.clone()).unwrap_or_default();
@@ -568,6 +571,15 @@ impl Gate {
         let silences = self.silences.active(now).map(|one| one.id.clone());
         let windows = self.settings.maintenance.iter().filter(|one| one.current(now).is_some());
         silences.chain(windows.map(|one| one.name.clone())).collect()
+    }
+}
+
+/// The failed links that an alert rests on, where it is about more than one part; none where they are not known.
+fn missing(key: &FindingKey, view: View<'_>) -> Option<Vec<Subject>> {
+    match &key.subject {
+        _ if key.kind == FindingKind::SinglePointOfFailure => (view.because)(key),
+        Subject::Group { name, .. } => Some((view.missing)(name)),
+        _ => Some(Vec::new()),
     }
 }
 

@@ -252,7 +252,7 @@ fn act(
         Told::Link { if_index, status } => {
             let event = || {
                 let [device] = devices else { return None };
-                let (if_name, oper_status) = (device.interfaces.get(&if_index?)?.clone(), status?);
+                let (if_name, oper_status) = (device.interface(if_index?)?.clone(), status?);
                 Some(Sample {
                     device: device.device.clone(),
                     taken_at: now,

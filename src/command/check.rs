@@ -1,6 +1,6 @@
 //! `selvedge check`: is the configuration fine, and if not, all that is wrong with it.
 //!
-//! With `--send-test` it also sends a test alert to one receiver and says what that answered.
+//! With `--send-test` it also sends a test alert to one receiver, or a test point to one export, and says what that answered.
 //!
 //! Exit status 0: it is, warnings or not, and the receiver took the test; 1: not so; 2: the command line is wrong.
 
@@ -13,6 +13,7 @@ use serde::Serialize;
 use super::Format;
 use crate::config::{self, Errors, Loaded, Problem, Settings, Severity};
 use crate::deliver::{self, ReceiverSettings, Trial};
+use crate::export::{self, ExportSettings};
 use crate::fabric::Timestamp;
 
 /// Check a configuration without starting anything.
@@ -21,7 +22,8 @@ pub struct Args {
     /// The configuration; without it selvedge.toml in the working directory, if it is there.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Send a test alert (SelvedgeTest, severity info) and its end to this receiver, and say what it answers.
+    /// Send a test alert (SelvedgeTest, severity info) and its end to this receiver, or a test point to this export, and say
+    /// what it answers.
     #[arg(long, value_name = "NAME")]
     pub send_test: Option<String>,
     /// How to report.
@@ -39,10 +41,17 @@ pub fn run(args: Args) -> ExitCode {
     let mut report = Report::new(loaded);
     let mut failed = false;
     match chosen {
-        Some(Ok((receiver, page))) => match send(&receiver, &page) {
+        Some(Ok(Chosen::Receiver(receiver, page))) => match send(&receiver, &page) {
             Ok(trials) => {
                 failed = trials.iter().any(|trial| !trial.taken);
                 report.test = Some(TestReport { receiver: receiver.name, ok: !failed, requests: trials });
+            }
+            Err(error) => return complain(&error),
+        },
+        Some(Ok(Chosen::Export(export))) => match send_point(&export) {
+            Ok(trial) => {
+                failed = !trial.taken;
+                report.export_test = Some(ExportTestReport { export: export.name, ok: !failed, answer: trial.answer });
             }
             Err(error) => return complain(&error),
         },
@@ -57,7 +66,12 @@ pub fn run(args: Args) -> ExitCode {
             }
             if report.ok {
                 anstream::println!("{}", report.verdict);
-                for line in report.test.iter().flat_map(TestReport::lines) {
+                for line in report
+                    .test
+                    .iter()
+                    .flat_map(TestReport::lines)
+                    .chain(report.export_test.iter().map(ExportTestReport::line))
+                {
                     anstream::println!("{line}");
                 }
             } else {
@@ -77,25 +91,53 @@ fn complain(error: &str) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// The receiver with this name, and where the page is, for the link in the alert.
-fn choose(name: &str, settings: &Settings) -> Result<(ReceiverSettings, String), String> {
+/// Who is to get a test.
+#[derive(Debug)]
+enum Chosen {
+    /// And where the page is, for the link in the alert.
+    Receiver(ReceiverSettings, String),
+    Export(ExportSettings),
+}
+
+/// The receiver, or else the export, with this name.
+fn choose(name: &str, settings: &Settings) -> Result<Chosen, String> {
     let page = format!("http://{}", settings.web.listen);
     match settings.receivers.iter().find(|receiver| receiver.name == name) {
-        Some(receiver) => Ok((receiver.clone(), page)),
-        None if settings.receivers.is_empty() => Err(format!("there is no receiver {name:?}; add a [[receiver]]")),
-        None => {
-            let known: Vec<String> = settings.receivers.iter().map(|receiver| format!("{:?}", receiver.name)).collect();
-            Err(format!("there is no receiver {name:?}; known are {}", known.join(", ")))
-        }
+        Some(receiver) => Ok(Chosen::Receiver(receiver.clone(), page)),
+        None => match settings.exports.iter().find(|export| export.name == name) {
+            Some(export) => Ok(Chosen::Export(export.clone())),
+            None => Err(nobody(name, settings)),
+        },
     }
 }
 
+fn nobody(name: &str, settings: &Settings) -> String {
+    let receivers = settings.receivers.iter().map(|receiver| &receiver.name);
+    let names = receivers.chain(settings.exports.iter().map(|export| &export.name));
+    let known: Vec<String> = names.map(|name| format!("{name:?}")).collect();
+    if known.is_empty() {
+        format!("there is no receiver {name:?}; add a [[receiver]]")
+    } else {
+        format!("there is no receiver or export {name:?}; known are {}", known.join(", "))
+    }
+}
+
+fn send_point(export: &ExportSettings) -> Result<export::Trial, String> {
+    let (now, runtime) = begin()?;
+    Ok(runtime.block_on(export::send_test(export, now)))
+}
+
 fn send(receiver: &ReceiverSettings, page: &str) -> Result<Vec<Trial>, String> {
+    let (now, runtime) = begin()?;
+    Ok(runtime.block_on(deliver::send_test(receiver, page, now)))
+}
+
+fn begin() -> Result<(Timestamp, tokio::runtime::Runtime), String> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_err(|_| "the clock stands before 1970")?;
     let now = Timestamp::from_micros(i64::try_from(now.as_micros()).map_err(|_| "the clock is out of range")?);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("cannot start: {error}"))?;
-    Ok(runtime.block_on(deliver::send_test(receiver, page, now)))
+    Ok((now, runtime))
 }
 
 /// What a receiver made of the test.
@@ -117,6 +159,21 @@ impl TestReport {
     }
 }
 
+/// What a database made of the test.
+#[derive(Debug, Serialize)]
+struct ExportTestReport {
+    export: String,
+    ok: bool,
+    answer: String,
+}
+
+impl ExportTestReport {
+    fn line(&self) -> String {
+        let verdict = if self.ok { "taken" } else { "NOT taken" };
+        format!("{}: test point: {verdict}: {}", self.export, self.answer)
+    }
+}
+
 #[derive(Debug, Serialize)]
 struct Report {
     ok: bool,
@@ -125,10 +182,13 @@ struct Report {
     /// How many devices are polled.
     targets: usize,
     receivers: usize,
+    exports: usize,
     host: bool,
     problems: Vec<Problem>,
     #[serde(skip_serializing_if = "Option::is_none")]
     test: Option<TestReport>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    export_test: Option<ExportTestReport>,
     #[serde(skip)]
     verdict: String,
 }
@@ -164,9 +224,11 @@ impl Report {
             config,
             targets: settings.as_ref().map_or(0, |settings| settings.targets.len()),
             receivers: settings.as_ref().map_or(0, |settings| settings.receivers.len()),
+            exports: settings.as_ref().map_or(0, |settings| settings.exports.len()),
             host: shown.host.enabled,
             problems,
             test: None,
+            export_test: None,
             verdict,
         }
     }
@@ -186,6 +248,9 @@ fn watched(settings: &Settings) -> String {
     }
     if !settings.receivers.is_empty() {
         parts.push(some(settings.receivers.len(), "receiver"));
+    }
+    if !settings.exports.is_empty() {
+        parts.push(some(settings.exports.len(), "export"));
     }
     parts.push(format!("page on http://{}/", settings.web.listen));
     parts.join(", ")

@@ -14,6 +14,7 @@ mod alerts;
 mod context;
 mod discovery;
 mod exporter;
+mod exports;
 mod fetch;
 mod glob;
 mod mask;
@@ -52,6 +53,7 @@ use self::watch::Stamp;
 use crate::alert::{self, Route};
 use crate::collect::{HostSettings, Target, TrapSettings};
 use crate::deliver::ReceiverSettings;
+use crate::export::ExportSettings;
 use crate::mib::profile::Profiles;
 use crate::snmp::Credentials;
 use crate::{aggregate, detect, history, topology, web};
@@ -95,6 +97,8 @@ pub struct Settings {
     pub receivers: Vec<ReceiverSettings>,
     /// `[[route]]`
     pub routes: Vec<Route>,
+    /// `[[export]]`
+    pub exports: Vec<ExportSettings>,
     /// `[alerts]`, `[[maintenance]]`, and the circuits of `[[interface]]` and `[[redundancy.group]]`
     pub alerts: alert::Settings,
 }
@@ -268,6 +272,7 @@ fn resolve<'a>(context: &'a Context<'a>, table: &'a DeTable<'a>, last_good: &mut
     let mut root = Section::root(context, table);
     root.hint("target", "targets are written [[snmp.target]]");
     root.hint("receivers", "each receiver is a table of its own: [[receiver]]");
+    root.hint("exports", "each export is a table of its own: [[export]]");
     root.hint("routes", "each route is a table of its own: [[route]]");
     let history = sections::read_history(&mut root);
     let snmp = root.section("snmp", "write [snmp]");
@@ -290,6 +295,7 @@ fn resolve<'a>(context: &'a Context<'a>, table: &'a DeTable<'a>, last_good: &mut
         topology,
         receivers,
         routes,
+        exports: exports::read_exports(&mut root),
         alerts,
     };
     if names.is_empty() {

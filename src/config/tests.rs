@@ -242,8 +242,22 @@ fn every_key_arrives_where_it_belongs() {
     let house = House::new(GOOD);
     let loaded = house.load().unwrap_or_else(|errors| panic!("{errors}"));
     assert_eq!(loaded.warnings, []);
-    let Settings { web, history, snmp, targets, traps, host, aggregate, detect, topology, receivers, routes, alerts } =
-        loaded.settings;
+    let Settings {
+        web,
+        history,
+        snmp,
+        targets,
+        traps,
+        host,
+        aggregate,
+        detect,
+        topology,
+        receivers,
+        routes,
+        exports,
+        alerts,
+    } = loaded.settings;
+    assert_eq!(exports, [], "they have tests of their own");
     assert_eq!(alerts, crate::alert::Settings::default());
     let secs = Duration::from_secs;
 

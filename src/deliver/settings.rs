@@ -132,6 +132,11 @@ impl Authority {
         }
     }
 
+    /// As they were read, in PEM.
+    pub fn pem(&self) -> Arc<[u8]> {
+        Arc::clone(&self.0)
+    }
+
     /// All of them.
     ///
     /// # Errors

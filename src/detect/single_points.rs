@@ -63,7 +63,8 @@ impl Told {
     }
 }
 
-fn key(part: &PartName) -> FindingKey {
+/// The identity of the finding about a part.
+pub fn key(part: &PartName) -> FindingKey {
     let subject = match part {
         PartName::Device { name } => Subject::Device(name.clone()),
         PartName::Link { name, a, b } => Subject::Link { id: name.clone(), a: a.clone(), b: b.clone() },

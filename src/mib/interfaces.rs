@@ -356,6 +356,15 @@ pub fn speed_bps(high_speed: Option<u32>, speed: Option<u32>) -> Option<u64> {
     }
 }
 
+/// ifHighSpeed and ifSpeed of which [`speed_bps`] makes this speed.
+pub fn speeds(speed_bps: Option<u64>) -> (Option<u32>, Option<u32>) {
+    match speed_bps {
+        None => (None, None),
+        Some(speed) if speed < u64::from(u32::MAX) => (None, u32::try_from(speed).ok()),
+        Some(speed) => (u32::try_from(speed / 1_000_000).ok(), Some(u32::MAX)),
+    }
+}
+
 /// ifOperStatus; outside of 1..7, missing or no number is unknown.
 pub fn oper_status(value: Option<&Value<'_>>) -> OperStatus {
     value.and_then(value::number).map(OperStatus::from_value).unwrap_or_default()
@@ -381,9 +390,9 @@ pub enum Choice {
 /// Decide which object of a pair to believe, from this inventory and the one before it.
 ///
 /// The 64-bit one, unless it is not there, or is 0 while the 32-bit one is not, or stood still since the
-/// last inventory while the 32-bit one moved. That a 64-bit counter is *below* its 32-bit twin (stacked
+/// last inventory while the 32-bit one moved (`stands`). That a 64-bit counter is *below* its 32-bit twin (stacked
 /// switches do that) says nothing against it as long as it moves.
-pub fn choose(before: Option<(Reading, Reading)>, wide: Reading, narrow: Reading) -> Choice {
+pub fn choose(stands: bool, wide: Reading, narrow: Reading) -> Choice {
     match (wide, narrow) {
         (Err(Unusable::Missing), Err(Unusable::Missing)) => Choice::Neither,
         // Of no use now, but there: it is read so that it can be said why.
@@ -392,12 +401,8 @@ pub fn choose(before: Option<(Reading, Reading)>, wide: Reading, narrow: Reading
         (Err(_), Ok(_)) => Choice::Narrow,
         (Ok(_), Err(_)) => Choice::Wide,
         (Ok((0, _)), Ok((narrow, _))) if narrow != 0 => Choice::Narrow,
-        (Ok((wide, _)), Ok((narrow, _))) => match before {
-            Some((Ok((wide_before, _)), Ok((narrow_before, _)))) if wide == wide_before && narrow != narrow_before => {
-                Choice::Narrow
-            }
-            _ => Choice::Wide,
-        },
+        (Ok(_), Ok(_)) if stands => Choice::Narrow,
+        (Ok(_), Ok(_)) => Choice::Wide,
     }
 }
 

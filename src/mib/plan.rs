@@ -8,12 +8,11 @@
 //! row, and makes the row its own proof: where the name is not that of the inventory the row is not used,
 //! and the inventory is read anew at once.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::interfaces::{
-    self, Choice, IF_ADMIN_STATUS, IF_COUNTER_DISCONTINUITY_TIME, IF_DESCR, IF_NAME, IF_OPER_STATUS, InterfaceRows,
-    LOSSES, PAIRS, Reading,
+    self, Choice, IF_ADMIN_STATUS, IF_COUNTER_DISCONTINUITY_TIME, IF_DESCR, IF_NAME, IF_OPER_STATUS, InterfaceRow,
+    InterfaceRows, LOSSES, PAIRS, Reading,
 };
 use super::value::{self, Unusable};
 use super::{Column, ether_like};
@@ -43,14 +42,34 @@ enum Role {
     Single(interfaces::CounterObject),
 }
 
-/// What is known of an interface between two inventories.
+/// What is known of an interface between two inventories. There are millions of these: what its info says is not said
+/// again.
 #[derive(Clone, Debug)]
 struct Watched {
-    if_name: Arc<str>,
-    /// ifName as the device spelled it; none where the interface is named by its ifDescr.
-    name: Option<String>,
-    descr: String,
+    info: Arc<InterfaceInfo>,
+    /// ifName as the device spelled it, where its own name is another.
+    spelled: Option<Box<str>>,
+    /// ifName is its name; else it is named by its ifDescr.
+    has_name: bool,
     choices: [Choice; PAIRS.len()],
+    /// Both objects of each pair in the last inventory, where it is not certain yet that the 64-bit one moves.
+    stood: Option<Box<[Stood; PAIRS.len()]>>,
+}
+
+impl Watched {
+    /// ifName as the device spelled it; none where the interface is named by its ifDescr.
+    fn name(&self) -> Option<&str> {
+        self.has_name.then(|| self.spelled.as_deref().unwrap_or(&self.info.if_name))
+    }
+}
+
+/// The two objects of a pair in an inventory, to see which of them moves until the next; none where one was not read.
+type Stood = Option<(u32, u32)>;
+
+/// Shorter than the value, and another one for another value but by a chance of 2^-32.
+fn stood(reading: Reading) -> Option<u32> {
+    let (value, _) = reading.ok()?;
+    Some((value.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32)
 }
 
 /// What to poll, and how to read it.
@@ -58,7 +77,8 @@ struct Watched {
 pub struct PollPlan {
     columns: Vec<Column>,
     roles: Vec<Role>,
-    interfaces: HashMap<u32, Watched>,
+    /// In the order of ifIndex.
+    interfaces: Vec<Watched>,
 }
 
 /// Why a row of a poll cannot be used. Either asks for a new inventory.
@@ -77,11 +97,11 @@ pub type Cell<'a> = Option<Value<'a>>;
 pub type Explained = (&'static str, Result<u64, Unusable>);
 
 impl PollPlan {
-    /// Choose, from an inventory, the one before it (for counters that stand still), and the optional columns
-    /// that the device has.
+    /// Choose, from an inventory, the plan by the one before it (for counters that stand still), and the optional
+    /// columns that the device has.
     pub fn learn(
         rows: &InterfaceRows,
-        before: Option<&InterfaceRows>,
+        before: Option<&Self>,
         inventory: &[Arc<InterfaceInfo>],
         has: impl Fn(&Column) -> bool,
     ) -> Self {
@@ -89,11 +109,23 @@ impl PollPlan {
         let mut wanted = [(false, false); PAIRS.len()];
         for info in inventory {
             let Some(row) = rows.get(&info.if_index) else { continue };
-            let row_before = before.and_then(|rows| rows.get(&info.if_index)).filter(|before| before.name == row.name);
+            let before = before.and_then(|plan| plan.watched(info.if_index));
+            let before = before.filter(|before| before.name().unwrap_or_default() == row.name);
+            let now: [Stood; PAIRS.len()] =
+                std::array::from_fn(|pair| stood(row.wide[pair]).zip(stood(row.narrow[pair])));
             let choices = std::array::from_fn(|pair| {
-                let before = row_before.map(|row| (row.wide[pair], row.narrow[pair]));
-                interfaces::choose(before, row.wide[pair], row.narrow[pair])
+                let before = before.and_then(|before| before.stood.as_ref()).and_then(|stood| stood[pair]);
+                let stands = before.zip(now[pair]).is_some_and(|(before, now)| before.0 == now.0 && before.1 != now.1);
+                interfaces::choose(stands, row.wide[pair], row.narrow[pair])
             });
+            // Where every 64-bit object has moved there is no more doubt.
+            let moved = |pair: usize| {
+                let before = before.map(|before| before.stood.as_ref().map(|stood| stood[pair]));
+                now[pair].is_none()
+                    || matches!(before, Some(None))
+                    || before.flatten().flatten().zip(now[pair]).is_some_and(|(before, now)| before.0 != now.0)
+            };
+            let doubts = !(0..PAIRS.len()).all(moved);
             for (wanted, choice) in wanted.iter_mut().zip(choices) {
                 match choice {
                     Choice::Wide => wanted.0 = true,
@@ -101,14 +133,20 @@ impl PollPlan {
                     Choice::Neither => {}
                 }
             }
-            let name = (!row.name.is_empty()).then(|| row.name.clone());
-            let watched = Watched { if_name: info.if_name.clone(), name, descr: row.descr.clone(), choices };
-            plan.interfaces.insert(info.if_index, watched);
+            plan.interfaces.push(Watched {
+                info: info.clone(),
+                spelled: (!row.name.is_empty() && row.name != *info.if_name).then(|| row.name.as_str().into()),
+                has_name: !row.name.is_empty(),
+                choices,
+                stood: doubts.then(|| Box::new(now)),
+            });
         }
-        if plan.interfaces.values().any(|interface| interface.name.is_some()) {
+        plan.interfaces.sort_unstable_by_key(|interface| interface.info.if_index);
+        plan.interfaces.shrink_to_fit();
+        if plan.interfaces.iter().any(|interface| interface.has_name) {
             plan.add(IF_NAME, Role::Name);
         }
-        if plan.interfaces.values().any(|interface| interface.name.is_none() && !interface.descr.is_empty()) {
+        if plan.interfaces.iter().any(|interface| !interface.has_name && !interface.info.if_descr.is_empty()) {
             plan.add(IF_DESCR, Role::Descr);
         }
         plan.add(IF_OPER_STATUS, Role::OperStatus);
@@ -147,14 +185,43 @@ impl PollPlan {
 
     /// Their indices, in order.
     pub fn indices(&self) -> Vec<u32> {
-        let mut indices: Vec<u32> = self.interfaces.keys().copied().collect();
-        indices.sort_unstable();
-        indices
+        self.interfaces.iter().map(|interface| interface.info.if_index).collect()
+    }
+
+    fn watched(&self, if_index: u32) -> Option<&Watched> {
+        let at = self.interfaces.binary_search_by_key(&if_index, |interface| interface.info.if_index).ok()?;
+        self.interfaces.get(at)
+    }
+
+    /// The rows of the inventory that this was learned from, as far as they are worth keeping: with their counters only
+    /// it is known which object is believed.
+    pub fn rows(&self) -> InterfaceRows {
+        let row = |interface: &Watched| {
+            let info = &interface.info;
+            let mut row = InterfaceRow {
+                descr: info.if_descr.clone(),
+                name: interface.name().unwrap_or_default().to_owned(),
+                alias: info.if_alias.clone(),
+                if_type: info.if_type,
+                phys_address: info.phys_address.clone(),
+                ..InterfaceRow::default()
+            };
+            (row.high_speed, row.speed) = interfaces::speeds(info.speed_bps);
+            for (pair, choice) in interface.choices.iter().enumerate() {
+                match choice {
+                    Choice::Wide => row.wide[pair] = Ok((1, CounterWidth::Bits64)),
+                    Choice::Narrow => row.narrow[pair] = Ok((1, CounterWidth::Bits32)),
+                    Choice::Neither => {}
+                }
+            }
+            (info.if_index, row)
+        };
+        self.interfaces.iter().map(row).collect()
     }
 
     /// The name of the interface with this index, by the inventory.
     pub fn name_of(&self, if_index: u32) -> Option<&Arc<str>> {
-        self.interfaces.get(&if_index).map(|interface| &interface.if_name)
+        self.watched(if_index).map(|interface| &interface.info.if_name)
     }
 
     /// Read one row; the cells are in the order of [`PollPlan::columns`].
@@ -177,7 +244,7 @@ impl PollPlan {
             }
         }
         Ok(InterfacePoll {
-            if_name: interface.if_name.clone(),
+            if_name: interface.info.if_name.clone(),
             oper_status: interfaces::oper_status(self.cell(Role::OperStatus, cells)),
             admin_status: interfaces::admin_status(self.cell(Role::AdminStatus, cells)),
             discontinuity: self.cell(Role::Discontinuity, cells).and_then(value::unsigned).map(Uptime),
@@ -225,15 +292,15 @@ impl PollPlan {
 
     /// The interface that the index had in the inventory, if the row itself says that it still is that one.
     fn vouched(&self, if_index: u32, cells: &[Cell<'_>]) -> Result<&Watched, RowRefused> {
-        let interface = self.interfaces.get(&if_index).ok_or(RowRefused::Unlisted)?;
+        let interface = self.watched(if_index).ok_or(RowRefused::Unlisted)?;
         let same = |role, expected: &str| {
             self.cell(role, cells)
                 .and_then(value::octets)
                 .is_some_and(|octets| octets == expected.as_bytes() || value::clean(octets) == expected)
         };
-        let is_it = match &interface.name {
+        let is_it = match interface.name() {
             Some(name) => same(Role::Name, name),
-            None if !interface.descr.is_empty() => same(Role::Descr, &interface.descr),
+            None if !interface.info.if_descr.is_empty() => same(Role::Descr, &interface.info.if_descr),
             // It has no name at all: `ifIndex-N` is its identity and its address in one.
             None => true,
         };

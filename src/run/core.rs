@@ -8,7 +8,7 @@
 //! ```
 //!
 //! Nothing here waits: samples come from a bounded queue, transitions go to a deliverer that writes them down in a thread of
-//! its own, history takes what it can, and readers take what was last shown.
+//! its own, history and exports take what they can, and readers take what was last shown.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,9 +18,10 @@ use crossbeam::channel::{Receiver, Sender, TryRecvError};
 use super::pipeline::{Pipeline, PipelineSettings};
 use super::views::{Drawing, Views};
 use crate::aggregate::SampleReceiver;
-use crate::alert::{Mutes, Silence, Transition};
+use crate::alert::{Change, Mutes, Silence, Transition};
 use crate::deliver::{Clock, Deliverer};
 use crate::detect;
+use crate::export::Exports;
 use crate::fabric::{DeviceId, Reading, Timestamp};
 use crate::history::History;
 use crate::topology::ledger::Audit;
@@ -71,6 +72,7 @@ pub(super) struct Core {
     pub ask: Ask,
     pub deliverer: Arc<Deliverer>,
     pub history: Option<History>,
+    pub exports: Exports,
     pub views: Arc<Views>,
     pub clock: Clock,
     /// Asks the auditor to look at what was just drawn. It holds one: a later drawing is looked at instead of an earlier.
@@ -129,7 +131,13 @@ impl Core {
             }
             for _ in 0..BURST {
                 let Some(sample) = self.samples.pop() else { break };
+                self.pipeline.keep_touched = self.exports.is_active();
                 let steps = self.pipeline.take(now, &sample);
+                let touched = std::mem::take(&mut self.pipeline.touched);
+                if !touched.is_empty() {
+                    let polled = matches!(sample.reading, Reading::Poll(_));
+                    self.exports.offer(&sample.device, sample.taken_at, polled, touched);
+                }
                 pace.stale = true;
                 // An alert does not wait for the rest of the burst.
                 if !steps.is_empty() {
@@ -198,6 +206,14 @@ impl Core {
         }
         if told.is_empty() {
             return;
+        }
+        // Databases get what happened, whoever is told of it: not what the gate alone adds.
+        if self.exports.is_active() {
+            let happened = |step: &&Transition| !matches!(step.change, Change::Standing | Change::Released);
+            let happened: Vec<Transition> = told.iter().filter(happened).cloned().collect();
+            if !happened.is_empty() {
+                self.exports.offer_alerts(&happened);
+            }
         }
         // Handed over first, so that it is on disk when the alert is.
         if now.since(pace.remembered_at) >= REMEMBER_EVERY {

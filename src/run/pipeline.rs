@@ -48,6 +48,10 @@ pub struct Pipeline {
     pub gate: Gate,
     /// What optics last said, by device, in the order of interfaces.
     pub sensors: BTreeMap<DeviceId, Vec<SensorState>>,
+    /// Keep the states of what a sample touched in [`Self::touched`], for whoever passes them on.
+    pub keep_touched: bool,
+    /// The interfaces that the last sample read, if that is kept.
+    pub touched: Vec<InterfaceState>,
     /// What the last sample changed; kept for its memory.
     changes: Changes,
     /// What the auditor last said.
@@ -81,7 +85,14 @@ macro_rules! with_view {
             let answered = |id: &DeviceId| $core.table.device(id).and_then(|device| device.answered_at);
             devices.filter(|id| answered(id).is_none_or(|at| at <= since)).collect()
         };
-        let $view = alert::View { labels: &labels, link_at: &link_at, missing: &missing, silent: &silent };
+        let because = |key: &FindingKey| {
+            let points = $core.audited.iter().flat_map(|audit| &audit.ledger.points);
+            let mut points = points.filter(|point| detect::single_points::key(&point.part) == *key);
+            let links = points.next()?.because.iter();
+            Some(links.filter_map(|id| $core.topology.link(id)).map(subject_of).collect())
+        };
+        let $view =
+            alert::View { labels: &labels, link_at: &link_at, missing: &missing, because: &because, silent: &silent };
         $call
     }};
 }
@@ -90,7 +101,9 @@ impl Pipeline {
     /// Put the rooms together. Alerts of a restored book stand as they stood.
     pub fn new(table: Table, topology: Topology, detectors: Detectors, book: Book, gate: Gate) -> Self {
         let (sensors, changes) = (BTreeMap::new(), Changes::default());
-        let mut pipeline = Self { table, topology, detectors, book, gate, sensors, changes, audited: None };
+        let (keep_touched, touched) = (false, Vec::new());
+        let mut pipeline =
+            Self { table, topology, detectors, book, gate, sensors, keep_touched, touched, changes, audited: None };
         with_view!(pipeline, view => pipeline.gate.restore(&pipeline.book, view));
         pipeline
     }
@@ -139,6 +152,7 @@ impl Pipeline {
     /// The ledger was written anew.
     pub fn audit(&mut self, now: Timestamp, audit: Box<Audit>) -> Vec<Transition> {
         let verdicts = self.detectors.audit(now, &audit);
+        // What is told of a point is judged by what made it one.
         self.audited = Some(audit);
         self.told(now, verdicts)
     }
@@ -208,12 +222,17 @@ impl Pipeline {
                 self.detectors.speed_changed(now, &state, *before_bps);
             }
         }
+        let heard = matches!(sample.reading, Reading::Poll(_) | Reading::Event { .. });
+        let keep = heard && self.keep_touched;
+        if keep {
+            self.touched.reserve_exact(changes.interfaces.len());
+        }
         let rows = if let Reading::Poll(rows) = &sample.reading { rows.as_slice() } else { &[] };
         let mut row_at = 0;
         for &slot in &changes.interfaces {
             let Some(state) = self.table.interface_at(slot) else { continue };
             // Before the first poll its status is unknown, which is no reading.
-            if matches!(sample.reading, Reading::Poll(_) | Reading::Event { .. }) {
+            if heard {
                 self.topology.learn_status(now, &state.id, state.oper_status);
             }
             let link = self.topology.link_at(&state.id);
@@ -249,6 +268,9 @@ impl Pipeline {
                 }
                 // A port without a neighbour may be one of an aggregate's all the same.
                 None => self.look_at_bundles(now, &state, told),
+            }
+            if keep {
+                self.touched.push(state);
             }
         }
         if !changes.retired

@@ -14,6 +14,7 @@ use crate::collect::host;
 use crate::collect::snmp::Poller;
 use crate::collect::traps::TrapStats;
 use crate::deliver::{self, Deliverer};
+use crate::export::Exports;
 use crate::fabric::{DeviceHealth, Snapshot, Timestamp};
 use crate::history::{History, State};
 use crate::telemetry::{Kind, Registry, process};
@@ -33,6 +34,7 @@ pub(super) struct Status {
     pub traps: Option<Arc<TrapStats>>,
     pub host: Arc<host::Handle>,
     pub history: Option<History>,
+    pub exports: Exports,
     pub deliverer: Arc<Deliverer>,
     pub queue: SampleSender,
     pub commands: Sender<Command>,
@@ -132,6 +134,8 @@ impl Status {
             "receivers": receivers,
             "alert_store": if stats.store_failing() { "failing" } else { "ok" },
             "history": history,
+            "exports": self.exports.stats().iter().map(|export| json!(export.report())).collect::<Vec<_>>(),
+            "exports_dropped": self.exports.lost(),
         })
     }
 
@@ -254,6 +258,7 @@ impl Status {
         if let Some(history) = &self.history {
             history.expose(&registry);
         }
+        self.exports.expose(&registry);
         registry
     }
 

@@ -8,12 +8,14 @@
 //! [`Outcome::Resend`].
 
 mod exchange;
+mod rto;
 
 use super::message::{self, Body, CommunityMessage, ErrorStatus, Message, Pdu, PduHeader, PduKind, V3Message, Version};
 use super::usm::{self, Clock, EngineKeys, Envelope, OpenError, Report, Salts, Sealed};
 use super::value::{Value, VarBind};
 use crate::fabric::Timestamp;
 
+use self::rto::Rto;
 pub use exchange::{Access, Expired, Outcome, Patience, Refusal, Request, RequestError, RequestId, Response};
 
 /// A conversation with one device.
@@ -21,6 +23,7 @@ pub use exchange::{Access, Expired, Outcome, Patience, Refusal, Request, Request
 pub struct Session {
     access: Access,
     patience: Patience,
+    rto: Rto,
     engine: Option<Box<Engine>>,
     next_request: i32,
     next_message: i32,
@@ -52,6 +55,7 @@ struct Outstanding {
     varbinds: Vec<u8>,
     /// msgIDs of the latest transmissions.
     messages: [i32; 4],
+    begun: Timestamp,
     sent: Timestamp,
     deadline: Timestamp,
     retries: u32,
@@ -77,6 +81,7 @@ impl Session {
         Self {
             access,
             patience,
+            rto: Rto::default(),
             engine: None,
             next_request: scramble(&mut seed) as i32,
             next_message: scramble(&mut seed) as i32,
@@ -137,6 +142,7 @@ impl Session {
             header: PduHeader { kind, request_id: id.0, error_status, error_index },
             varbinds,
             messages: [0; 4],
+            begun: now,
             sent: now,
             deadline: now,
             retries: self.patience.retries,
@@ -174,6 +180,7 @@ impl Session {
         let request = outstanding.id;
         if outstanding.retries > 0 {
             outstanding.retries -= 1;
+            self.rto.ran_out();
             self.transmit(at, now, out);
             return Some(Expired::Resend { request });
         }
@@ -219,10 +226,13 @@ impl Session {
 
     /// Write an outstanding request as it must look now, and start its clock.
     fn transmit(&mut self, at: usize, now: Timestamp, out: &mut Vec<u8>) {
-        let Self { access, patience, engine, next_message, salts, outstanding, .. } = self;
+        let Self { access, patience, rto, engine, next_message, salts, outstanding, .. } = self;
         let outstanding = &mut outstanding[at];
         outstanding.sent = now;
-        outstanding.deadline = now + patience.timeout;
+        outstanding.deadline = match outstanding.retries {
+            0 => (now + patience.timeout).max(outstanding.begun + patience.timeout * (patience.retries + 1)),
+            _ => now + rto.wait(patience.timeout),
+        };
         out.clear();
         match access {
             Access::Community { version, community } => {
@@ -400,7 +410,10 @@ impl Session {
     }
 
     fn answered<'a>(&mut self, now: Timestamp, at: usize, pdu: Pdu<'a>, size: usize) -> Outcome<'a> {
-        let (request, sent) = (self.outstanding[at].id, self.outstanding[at].sent);
+        let Outstanding { id: request, sent, retries, .. } = self.outstanding[at];
+        if retries == self.patience.retries {
+            self.rto.answered(now.since(sent));
+        }
         self.end(at);
         let response = Response {
             error_status: ErrorStatus(pdu.header.error_status),

@@ -12,6 +12,7 @@
 
 mod column;
 mod grid;
+mod holes;
 mod pace;
 mod row;
 
@@ -19,6 +20,7 @@ use std::sync::Arc;
 
 pub use self::column::ColumnEnd;
 pub use self::grid::{Cells, Fit, Grid, Span};
+pub use self::holes::Holes;
 pub use self::pace::Pace;
 pub use self::row::Row;
 

@@ -42,6 +42,7 @@ struct World {
     /// Ends that said themselves that their link is down.
     said: RefCell<BTreeSet<InterfaceId>>,
     missing: RefCell<BTreeMap<String, Vec<Subject>>>,
+    because: RefCell<BTreeMap<FindingKey, Vec<Subject>>>,
     labels: RefCell<BTreeMap<DeviceId, Labels>>,
     /// The last word on every alert that is stored.
     stored: BTreeMap<FindingKey, Alert>,
@@ -53,6 +54,7 @@ macro_rules! with_view {
         let labels = |id: &DeviceId| $world.labels.borrow().get(id).cloned();
         let link_at = |port: &InterfaceId| Some(link(port.device.as_str(), &port.if_name));
         let missing = |name: &str| $world.missing.borrow().get(name).cloned().unwrap_or_default();
+        let because = |key: &FindingKey| $world.because.borrow().get(key).cloned();
         let silent = |id: &LinkId, since: Timestamp| {
             let ends = id.as_str().split(" - ").map(|end| end.split_once(':').unwrap());
             let ends = ends.map(|(device, name)| port(device, name)).filter(|end| !$world.said.borrow().contains(end));
@@ -60,7 +62,7 @@ macro_rules! with_view {
             let silent = ends.filter(|end| answered.get(&end.device).is_none_or(|at| *at <= since));
             silent.map(|end| end.device).collect()
         };
-        let $view = View { labels: &labels, link_at: &link_at, missing: &missing, silent: &silent };
+        let $view = View { labels: &labels, link_at: &link_at, missing: &missing, because: &because, silent: &silent };
         $call
     }};
 }
@@ -78,6 +80,7 @@ impl World {
             answered: RefCell::default(),
             said: RefCell::default(),
             missing: RefCell::default(),
+            because: RefCell::default(),
             labels: RefCell::default(),
             stored: BTreeMap::new(),
             heard: Vec::new(),
@@ -408,6 +411,29 @@ fn a_group_is_explained_only_where_all_that_it_misses_is() {
     world.wrong(0, DeviceUnreachable, device("spine1"));
     world.wrong(1, RedundancyDegraded, uplinks("leaf1"));
     assert_eq!(world.heard(), ["0: DeviceUnreachable spine1 fires", "1: RedundancyDegraded leaf1 uplinks fires"]);
+}
+
+#[test]
+fn a_single_point_that_a_dead_device_leaves_is_on_its_page_and_one_that_a_cut_leaves_is_told() {
+    let (kind, subject) = (FindingKind::SinglePointOfFailure, device("spine1"));
+    let key = FindingKey { kind, subject: subject.clone(), direction: None };
+    let mut world = World::new();
+    world.said.borrow_mut().extend([port("leaf1", "spine2"), port("leaf2", "spine2"), port("spine2", "leaf2")]);
+    world.because.borrow_mut().insert(key.clone(), vec![link("leaf1", "spine2"), link("leaf2", "spine2")]);
+    world.wrong(0, DeviceUnreachable, device("spine2"));
+    world.wrong(5, kind, subject.clone());
+    assert_eq!(world.heard(), ["0: DeviceUnreachable spine2 fires"]);
+    assert_eq!(world.quiet(kind, subject.clone()), Some(Quiet::Explained));
+
+    let mut world = World::new();
+    world.said.borrow_mut().insert(port("leaf1", "spine2"));
+    world.wrong(4, kind, subject.clone());
+    assert_eq!(world.quiet(kind, subject.clone()), Some(Quiet::Held), "the ledger does not know it yet");
+    world.because.borrow_mut().insert(key, vec![link("leaf1", "spine2")]);
+    world.tick(5);
+    assert_eq!((world.heard(), world.gate.asks()), (vec![], vec!["spine2".into()]));
+    world.answers(6, "spine2");
+    assert_eq!(world.heard(), ["6: SinglePointOfFailure spine1 fires"]);
 }
 
 #[test]

@@ -16,7 +16,7 @@
 
 mod learning;
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -38,7 +38,6 @@ use crate::collect::{SampleSink, Target, clock};
 use crate::fabric::{
     DeviceId, DeviceIdentity, InterfaceInfo, ManagementAddress, Reading, Sample, Timestamp, UnreachableReason, Uptime,
 };
-use crate::mib::interfaces::InterfaceRows;
 use crate::mib::lldp::{LocalPort, LocalPorts, RemoteIndex, RemoteRow};
 use crate::mib::profile::{Profiles, Reader};
 use crate::mib::{Column, system};
@@ -124,8 +123,7 @@ pub(super) struct Device {
     /// A reading went out under a name that was not decided yet.
     shown_undecided: bool,
     facts: Option<Facts>,
-    rows: Option<InterfaceRows>,
-    inventory: Vec<Arc<InterfaceInfo>>,
+    inventory: Arc<[Arc<InterfaceInfo>]>,
     course: Option<Arc<Course>>,
     /// Its place among those that are polled.
     seat: Option<Seat>,
@@ -133,7 +131,6 @@ pub(super) struct Device {
     vendor: Option<Arc<Reader>>,
     optional: Option<HashSet<Column>>,
     port_rows: BTreeMap<u32, LocalPort>,
-    ports: LocalPorts,
     addresses: Vec<ManagementAddress>,
     identity: Option<Arc<DeviceIdentity>>,
     pace: Pace,
@@ -168,14 +165,12 @@ impl Device {
             id,
             shown_undecided: false,
             facts: None,
-            rows: None,
-            inventory: Vec::new(),
+            inventory: Arc::new([]),
             course: None,
             seat: None,
             vendor: None,
             optional: None,
             port_rows: BTreeMap::new(),
-            ports: LocalPorts::default(),
             addresses: Vec::new(),
             identity: None,
             pace: Pace::default(),
@@ -199,11 +194,12 @@ impl Device {
         loop {
             self.serve_door();
             match self.next(clock::now()) {
-                Next::Resolve => self.resolve().await,
-                Next::Discover => self.discover().await,
-                Next::Probe => self.probe().await,
-                Next::Fail(failure) => self.poll_failed(failure).await,
-                Next::Walk => self.walk().await,
+                // What each of these needs meanwhile is thousands of bytes, and most devices wait most of the time.
+                Next::Resolve => Box::pin(self.resolve()).await,
+                Next::Discover => Box::pin(self.discover()).await,
+                Next::Probe => Box::pin(self.probe()).await,
+                Next::Fail(failure) => Box::pin(self.poll_failed(failure)).await,
+                Next::Walk => Box::pin(self.walk()).await,
                 Next::Wait(until) => {
                     tokio::select! {
                         () = tokio::time::sleep_until(clock::instant(until)) => {}
@@ -337,7 +333,7 @@ impl Device {
         let patience = Patience { timeout: self.target.timeout, retries: self.target.retries };
         self.client = Some(Client::new(&self.shared.wire, address, self.access.clone(), patience));
         self.shared.doors.enter(&self.door, address.ip());
-        let interfaces = self.door.view().map(|view| view.interfaces).unwrap_or_default();
+        let interfaces = self.inventory.clone();
         let credentials = self.target.credentials.clone();
         self.door.show(View { device: self.id.clone(), address, credentials, interfaces });
         self.take_seat();
@@ -404,14 +400,14 @@ impl Device {
     fn emit_identity(&mut self, taken_at: Timestamp) {
         let (Some(facts), Some(client)) = (&self.facts, &self.client) else { return };
         let labels = &self.target.labels;
-        let identity = facts.identity(client.address(), labels, &self.inventory, &self.ports, &self.addresses);
+        let ports = LocalPorts::join(&self.port_rows, &self.inventory);
+        let identity = facts.identity(client.address(), labels, &self.inventory, &ports, &self.addresses);
         let identity = Arc::new(identity);
         self.identity = Some(identity.clone());
         // The facts may be older than this moment, and polls in between know better how long it has been up: an uptime
         // that seems to fall is a restart to everybody.
         self.shared.emit(&self.id, taken_at, None, Reading::Identity(identity));
-        let interfaces = self.inventory.iter().map(|info| (info.if_index, info.if_name.clone()));
-        let interfaces: Arc<HashMap<_, _>> = Arc::new(interfaces.collect());
+        let interfaces = self.inventory.clone();
         self.door.amend(|view| {
             view.device = self.id.clone();
             view.interfaces = interfaces;

@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 
 use super::engine::{Habits, Word};
 use crate::collect::Target;
-use crate::fabric::DeviceId;
+use crate::fabric::{DeviceId, InterfaceInfo};
 use crate::snmp::{Access, Credentials};
 
 /// What to look at, at once.
@@ -44,8 +44,16 @@ pub struct View {
     pub address: SocketAddr,
     /// What it is asked with.
     pub credentials: Arc<Credentials>,
-    /// Names by ifIndex, by its last inventory.
-    pub interfaces: Arc<HashMap<u32, Arc<str>>>,
+    /// Its last inventory, in the order of ifIndex.
+    pub interfaces: Arc<[Arc<InterfaceInfo>]>,
+}
+
+impl View {
+    /// The name of the interface with this index.
+    pub fn interface(&self, if_index: u32) -> Option<&Arc<str>> {
+        let at = self.interfaces.binary_search_by_key(&if_index, |info| info.if_index).ok()?;
+        self.interfaces.get(at).map(|info| &info.if_name)
+    }
 }
 
 /// How far a device has come.

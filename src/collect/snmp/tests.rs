@@ -344,6 +344,39 @@ async fn neighbors_are_heard_and_a_change_of_them_is_noticed() {
 }
 
 #[tokio::test]
+async fn what_only_some_ports_have_costs_one_walk_and_no_more() {
+    const FCS_ERRORS: &str = "1.3.6.1.2.1.10.7.2.1.3";
+    let agent = Liar::start(device("mixed", &[(1, "lo", 1), (2, "e1", 2), (3, "e2", 3), (9, "vlan7", 9)])).await;
+    let frames = |objects: &mut Objects, port: u32, count| {
+        objects.insert(arcs(&format!("{FCS_ERRORS}.{port}")), Kept::Counter32(count));
+    };
+    agent.change(|objects| {
+        frames(objects, 2, 22);
+        frames(objects, 3, 33);
+    });
+    let mut watch = watch(&[&agent]).await;
+    let all = ["lo", "e1", "e2", "vlan7"];
+    let told = |sample: &Sample| {
+        let rows: Vec<_> = all.iter().filter_map(|name| row(sample, name)).collect();
+        let of = |row: &&InterfacePoll| (row.counters.get(Counter::InOctets), row.counters.get(Counter::FcsErrors));
+        (rows.len() == all.len()).then(|| rows.iter().map(of).collect::<Vec<_>>())
+    };
+    for _ in 0..10 {
+        let rows = watch.wait("poll", told).await;
+        assert_eq!(rows, [(Some(1), None), (Some(2), Some(22)), (Some(3), Some(33)), (Some(9), None)]);
+    }
+    assert_eq!(watch.counted("polls_odd"), 1, "it is learned by the first poll");
+    // A port that counts them no more is noticed, and its neighbour is never taken for it.
+    agent.change(|objects| _ = objects.remove(&arcs(&format!("{FCS_ERRORS}.2"))));
+    let gone = |sample: &Sample| told(sample).filter(|rows| rows[1].1.is_none());
+    for _ in 0..10 {
+        let rows = watch.wait("poll", gone).await;
+        assert_eq!(rows, [(Some(1), None), (Some(2), None), (Some(3), Some(33)), (Some(9), None)]);
+    }
+    assert_eq!(watch.counted("polls_odd"), 2);
+}
+
+#[tokio::test]
 async fn a_device_without_interfaces_is_still_a_device() {
     let agent = Liar::start(device("bare", &[])).await;
     let mut watch = watch(&[&agent]).await;

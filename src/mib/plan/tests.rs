@@ -108,12 +108,40 @@ fn a_64_bit_counter_that_stays_at_zero_is_not_believed() {
 
 #[test]
 fn a_64_bit_counter_that_stands_still_is_not_believed() {
-    let before = Recording::parse(MIXED).interface_rows();
+    let before = plan(&Recording::parse(MIXED));
     let later = Recording::parse(&MIXED.replace("65|705032704", "65|705032999"));
     let rows = later.interface_rows();
     let plan = PollPlan::learn(&rows, Some(&before), &inventory(&rows), |column| later.has(column));
     let one = plan.read(1, &later.cells(&plan, 1)).unwrap();
     assert_eq!(one.counters.get(Counter::InOctets), Some(705_032_999));
+
+    // One that moved is believed for good.
+    let later = Recording::parse(&MIXED.replace("70|5000000000", "70|5000000001"));
+    let rows = later.interface_rows();
+    let moved = PollPlan::learn(&rows, Some(&before), &inventory(&rows), |column| later.has(column));
+    assert!(moved.interfaces.iter().all(|interface| interface.stood.is_none()));
+    let later = Recording::parse(&MIXED.replace("70|5000000000", "70|5000000001").replace("65|705032704", "65|7"));
+    let rows = later.interface_rows();
+    let plan = PollPlan::learn(&rows, Some(&moved), &inventory(&rows), |column| later.has(column));
+    assert_eq!(plan.read(1, &later.cells(&plan, 1)).unwrap().counters.get(Counter::InOctets), Some(5_000_000_001));
+}
+
+#[test]
+fn what_is_kept_of_an_inventory_says_the_same_again() {
+    for text in [MIXED, &MIXED.replace("4|p2", "4|p1"), &MIXED.replace("1.3.6.1.2.1.31.1.1.1.1.2|4|p2", "")] {
+        let recording = Recording::parse(text);
+        let first = plan(&recording);
+        let rows = first.rows();
+        assert_eq!(inventory(&rows), inventory(&recording.interface_rows()));
+        let again = PollPlan::learn(&rows, Some(&first), &inventory(&rows), |column| recording.has(column));
+        assert_eq!(names(&again), names(&first));
+        let told = |plan: &PollPlan| plan.read(1, &recording.cells(plan, 1)).map(|row| row.counters);
+        assert_eq!(told(&again), told(&first));
+    }
+    for speed in [None, Some(10_000_000), Some(4_294_967_294), Some(10_000_000_000), Some(800_000_000_000)] {
+        let (high, low) = interfaces::speeds(speed);
+        assert_eq!(interfaces::speed_bps(high, low), speed);
+    }
 }
 
 #[test]

@@ -40,7 +40,7 @@ impl Access {
 /// How long one try waits, and how many follow the first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patience {
-    /// Time before a request is sent again.
+    /// Time before a request is sent again, at most: sooner, where the device is used to answer sooner.
     pub timeout: Duration,
     /// How often it is sent again.
     pub retries: u32,

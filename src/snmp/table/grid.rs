@@ -3,12 +3,14 @@
 //! A walk has to hear one answer before it can ask the next question. Where the rows of a table are known from an
 //! earlier walk, each question can be asked on its own: "what follows row 4, four times" must be answered with
 //! rows 5 to 8 in every column, cell by cell. An answer that is exactly this is taken apart without any further
-//! bookkeeping. Anything else ([`Fit::Odd`]) is for a [`TableWalk`](super::TableWalk) to make sense of: rows that
+//! bookkeeping. Where rows are known not to have all columns ([`Holes`]) the same question has another answer, just as
+//! certain: in each column the next four rows that have it. Anything else ([`Fit::Odd`]) is for a [`TableWalk`](super::TableWalk) to make sense of: rows that
 //! came or went, holes, devices with a mind of their own.
 
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::holes::Holes;
 use super::pace::Pace;
 use super::{Limits, REPLY_OVERHEAD, TablePlan};
 use crate::snmp::ber::{Reader, tag};
@@ -21,6 +23,8 @@ use crate::snmp::value::Value;
 pub struct Grid {
     plan: Arc<TablePlan>,
     rows: Box<[u32]>,
+    /// Where not every row has every column.
+    holes: Option<Holes>,
     /// The encoded bindings that ask for the scalars.
     scalars: Box<[u8]>,
 }
@@ -39,7 +43,14 @@ pub struct Span {
 pub struct Cells {
     scalars: Vec<Option<Range<u32>>>,
     cells: Vec<Range<u32>>,
+    /// Where there are holes: the row that each column has come to.
+    at: Vec<usize>,
 }
+
+/// The place of a cell that a row does not have.
+const NOWHERE: Range<u32> = u32::MAX..u32::MAX;
+/// Of the cells asked for, at least this share is to be of the rows asked for; the others are of rows behind them.
+const USEFUL: (u32, u32) = (3, 4);
 
 /// What an answer was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +77,28 @@ impl Grid {
             // What precedes a scalar instance is its object's name.
             put_name(scalar.parent()?.as_bytes(), &[], &mut scalars);
         }
-        Some(Self { plan, rows: rows.into(), scalars: scalars.into() })
+        Some(Self { plan, rows: rows.into(), holes: None, scalars: scalars.into() })
+    }
+
+    /// The same rows, of which these cells are known to be there. None where that is no pattern to ask by.
+    pub fn with_holes(&self, rows: &[u128]) -> Option<Self> {
+        let columns = self.plan.columns.len();
+        if rows.len() != self.rows.len() || columns > Holes::MOST_COLUMNS {
+            return None;
+        }
+        let all = u128::MAX >> (Holes::MOST_COLUMNS - columns);
+        let holes = if rows.iter().all(|row| *row == all) { None } else { Some(Holes::learn(rows)?) };
+        Some(Self { plan: self.plan.clone(), rows: self.rows.clone(), holes, scalars: self.scalars.clone() })
+    }
+
+    /// Where not every row has every column.
+    pub fn holes(&self) -> Option<&Holes> {
+        self.holes.as_ref()
+    }
+
+    /// Whether it is of the same table and the same rows; of which cells they have nothing is said.
+    pub fn is_like(&self, other: &Self) -> bool {
+        self.rows == other.rows && self.plan == other.plan
     }
 
     /// How many rows it has.
@@ -84,16 +116,36 @@ impl Grid {
         self.plan.scalars.len()
     }
 
-    /// How many rows a request should ask for.
-    pub fn rows_at_once(&self, pace: &Pace, limits: &Limits) -> usize {
+    /// How many rows from this one on a request should ask for; none where not even one fits into a reply.
+    pub fn rows_at_once(&self, from: usize, pace: &Pace, limits: &Limits) -> usize {
         let names: usize = self.plan.columns.iter().map(|column| column.as_bytes().len()).sum();
         let columns = self.plan.columns.len();
         let guess = limits.reply_size.saturating_sub(REPLY_OVERHEAD) / (names / columns + 12);
-        pace.cells(guess) / columns
+        let cells = pace.cells(guess);
+        let Some(holes) = &self.holes else { return cells / columns };
+        let (mut union, mut useful, mut count) = (0_u128, 0, 0);
+        for row in from..holes.rows() {
+            union |= holes.row(row);
+            useful += holes.row(row).count_ones();
+            let told = union.count_ones() * (count as u32 + 1);
+            if told as usize > cells || (count > 0 && useful * USEFUL.1 < told * USEFUL.0) {
+                break;
+            }
+            count += 1;
+        }
+        count
     }
 
-    /// The encoded bindings that ask for rows from this one on.
-    pub fn put_names(&self, from: usize, out: &mut Vec<u8>) {
+    /// How many columns a request for these rows asks for.
+    fn width(&self, asked: Span) -> usize {
+        self.holes
+            .as_ref()
+            .map_or(self.plan.columns.len(), |holes| holes.union(asked.from, asked.count).count_ones() as usize)
+    }
+
+    /// The encoded bindings that ask for these rows.
+    pub fn put_names(&self, asked: Span, out: &mut Vec<u8>) {
+        let from = asked.from;
         out.extend_from_slice(&self.scalars);
         // No row of ifTable has index 0, and names of one length can travel together.
         let before = match from.checked_sub(1).and_then(|before| self.rows.get(before)) {
@@ -101,8 +153,11 @@ impl Grid {
             None => self.rows.first().filter(|first| **first > 0).map(|_| 0),
         };
         let (bytes, length) = before.map_or(([0; 5], 0), encode_arc);
-        for column in &self.plan.columns {
-            put_name(column.as_bytes(), &bytes[..length], out);
+        let wanted = self.holes.as_ref().map(|holes| holes.union(asked.from, asked.count));
+        for (at, column) in self.plan.columns.iter().enumerate() {
+            if wanted.is_none_or(|wanted| wanted >> at & 1 == 1) {
+                put_name(column.as_bytes(), &bytes[..length], out);
+            }
         }
     }
 
@@ -136,6 +191,16 @@ impl Grid {
         }
         let begun = list.len() - reader.rest().len();
         let columns = &self.plan.columns;
+        if let Some(holes) = &self.holes {
+            let Some((whole, told)) = self.read_around(holes, asked, list, &mut reader, cells) else {
+                return Fit::Odd;
+            };
+            if whole == asked.count {
+                let size = list.len() - reader.rest().len() - begun;
+                learn(pace, limits, (told, size), response.size.saturating_sub(list.len() - begun));
+            }
+            return Fit::Rows(whole.min(self.rows.len().saturating_sub(asked.from)));
+        }
         let mut whole = 0;
         'rows: for row in self.rows.iter().skip(asked.from).take(asked.count) {
             let (bytes, length) = encode_arc(*row);
@@ -170,22 +235,79 @@ impl Grid {
             }
         }
         if whole == expected {
-            let cell = ((told_until - begun) / told).max(8);
-            let cells_size = list.len() - begun;
-            let fixed = response.size.saturating_sub(cells_size);
-            pace.answered(told, limits.reply_size.saturating_sub(fixed) / cell);
+            learn(pace, limits, (told, told_until - begun), response.size.saturating_sub(list.len() - begun));
         }
         Fit::Rows(whole)
     }
 
+    /// Read an answer in whose columns not every row is. Gives how often each column was told, and how many cells that
+    /// were; none where anything is not what it must be.
+    ///
+    /// A column that was told n times has told of its next n rows; among the first n rows it has n at most. So the first
+    /// n rows are whole.
+    fn read_around(
+        &self,
+        holes: &Holes,
+        asked: Span,
+        list: &[u8],
+        reader: &mut Reader<'_>,
+        cells: &mut Cells,
+    ) -> Option<(usize, usize)> {
+        let columns = &self.plan.columns;
+        let known = asked.count.min(self.rows.len().saturating_sub(asked.from));
+        let wanted = holes.union(asked.from, asked.count);
+        cells.at.clear();
+        cells.at.resize(columns.len(), asked.from);
+        cells.cells.resize(known * columns.len(), NOWHERE);
+        let (mut whole, mut told) = (0, 0);
+        'times: for _ in 0..asked.count {
+            for (nth, column) in columns.iter().enumerate().filter(|(nth, _)| wanted >> nth & 1 == 1) {
+                if reader.is_empty() {
+                    break 'times;
+                }
+                let content = match reader.element() {
+                    Ok((tag::SEQUENCE, content)) => content,
+                    // The datagram was cut here.
+                    Err(_) => break 'times,
+                    Ok(_) => return None,
+                };
+                told += 1;
+                let Some(row) = holes.next(cells.at[nth], nth) else {
+                    // It has no more rows: what is told must be of something else, or the end of everything.
+                    cells.at[nth] = self.rows.len();
+                    let index = name_of(content)?.strip_prefix(column.as_bytes());
+                    let is_end = content.ends_with(&[tag::END_OF_MIB_VIEW, 0]);
+                    let is_last = |index: &[u8]| {
+                        let (bytes, length) = holes.last(nth).map_or(([0; 5], 0), |row| encode_arc(self.rows[row]));
+                        *index == bytes[..length]
+                    };
+                    if index.is_some_and(|index| !is_end && !is_last(index)) {
+                        return None;
+                    }
+                    continue;
+                };
+                let (bytes, length) = encode_arc(self.rows[row]);
+                let value = value_of(content, column.as_bytes(), &bytes[..length])?;
+                cells.at[nth] = row + 1;
+                if row - asked.from < known {
+                    let end = list.len() - reader.rest().len();
+                    // Datagrams are shorter than 64 KiB.
+                    cells.cells[(row - asked.from) * columns.len() + nth] = (end - value.len()) as u32..end as u32;
+                }
+            }
+            whole += 1;
+        }
+        (whole > 0).then_some((whole, told))
+    }
+
     /// A request for so many rows was too much, for certain.
     pub fn too_much(&self, asked: Span, pace: &mut Pace) {
-        pace.too_much(asked.count * self.plan.columns.len());
+        pace.too_much(asked.count * self.width(asked));
     }
 
     /// A request for so many rows was not answered.
     pub fn perhaps_too_much(&self, asked: Span, pace: &mut Pace) {
-        pace.perhaps_too_much(asked.count * self.plan.columns.len());
+        pace.perhaps_too_much(asked.count * self.width(asked));
     }
 
     /// A scalar of the answer last read; none where the device has none.
@@ -204,8 +326,14 @@ impl Grid {
         let columns = self.plan.columns.len();
         let list = response.varbinds.bytes();
         let ranges = cells.cells.get(row * columns..(row + 1) * columns).unwrap_or_default();
-        ranges.iter().map(move |range| Some(Value::decode(slice(list, range))))
+        ranges.iter().map(move |range| (*range != NOWHERE).then(|| Value::decode(slice(list, range))))
     }
+}
+
+/// So many cells of so many bytes were answered in full, and so many bytes were not cells.
+fn learn(pace: &mut Pace, limits: &Limits, (told, size): (usize, usize), fixed: usize) {
+    let cell = (size / told.max(1)).max(8);
+    pace.answered(told, limits.reply_size.saturating_sub(fixed) / cell);
 }
 
 fn slice<'a>(bytes: &'a [u8], range: &Range<u32>) -> &'a [u8] {

@@ -114,7 +114,6 @@ impl Device {
             Table::LocalPorts(rows) => self.port_rows = rows,
             Table::LocalAddresses(addresses) => {
                 self.addresses = addresses;
-                self.ports = LocalPorts::join(&self.port_rows, &self.inventory);
                 self.emit_identity(now);
             }
             Table::Remotes(rows) => {
@@ -126,7 +125,8 @@ impl Device {
                 }
             }
             Table::RemoteAddresses(addresses) => {
-                let (neighbors, unusable) = lldp::neighbors(&self.remotes, &addresses, &self.ports);
+                let ports = LocalPorts::join(&self.port_rows, &self.inventory);
+                let (neighbors, unusable) = lldp::neighbors(&self.remotes, &addresses, &ports);
                 count(&self.shared.stats.neighbor_tables);
                 add(&self.shared.stats.neighbors_unusable, unusable);
                 let neighbors = self.slow.heard(neighbors);
@@ -144,11 +144,12 @@ impl Device {
 
     async fn learned_interfaces(&mut self, now: Timestamp, mut rows: InterfaceRows, whole: bool) {
         count(&self.shared.stats.inventories);
-        let before = self.rows.take();
+        let before = self.course.clone();
+        let before = before.as_ref().map(|course| course.plan());
         if !whole && let Some(before) = &before {
             // A column ended before the table did: what it did not reach is not gone.
-            for (index, row) in before {
-                rows.entry(*index).or_insert_with(|| row.clone());
+            for (index, row) in before.rows() {
+                rows.entry(index).or_insert(row);
             }
         }
         if self.optional.is_none()
@@ -167,15 +168,18 @@ impl Device {
                 Err(error) => return self.walk_failed(WalkEnd::Failed(error)),
             }
         }
-        let inventory = interfaces::inventory(&rows);
+        let mut inventory: Arc<[_]> = interfaces::inventory(&rows).into();
         let changed = inventory != self.inventory;
+        if !changed {
+            // One and the same for everybody who has it.
+            inventory = self.inventory.clone();
+        }
         if changed {
             self.slow.anew(now);
         }
         self.inventory_again = if changed { INVENTORY_AGAIN } else { (self.inventory_again * 2).min(INVENTORY_EVERY) };
         let has = |column: &Column| self.optional.as_ref().is_none_or(|columns| columns.contains(column));
-        let plan = PollPlan::learn(&rows, before.as_ref(), &inventory, has);
-        self.rows = Some(rows);
+        let plan = PollPlan::learn(&rows, before, &inventory, has);
         self.inventory = inventory;
 
         let scalars = self.facts.as_ref().map(|facts| facts.change_scalars.clone()).unwrap_or_default();
@@ -185,9 +189,8 @@ impl Device {
         let table = Arc::new(TablePlan { scalars: names, columns });
         let course = Arc::new(Course::new(plan, table, scalars, self.vendor.clone()));
         self.course = Some(course.clone());
-        self.ports = LocalPorts::join(&self.port_rows, &self.inventory);
         self.emit_identity(now);
-        self.shared.emit(&self.id, now, None, Reading::Inventory(self.inventory.clone()));
+        self.shared.emit(&self.id, now, None, Reading::Inventory(self.inventory.to_vec()));
         match &self.seat {
             Some(seat) => {
                 seat.follow(course);

@@ -27,7 +27,7 @@ use crate::fabric::{DeviceId, InterfacePoll, Reading, Sample, Timestamp, Uptime}
 use crate::mib::plan::PollPlan;
 use crate::mib::profile::Reader;
 use crate::mib::{Column, lldp, value};
-use crate::snmp::table::{Cells, Fit, Grid, Span, WalkEnd};
+use crate::snmp::table::{Cells, Fit, Grid, Holes, Span, WalkEnd};
 use crate::snmp::{
     Access, Limits, Pace, Patience, Progress, RequestError, RequestId, Response, Session, TablePlan, TableWalk, Value,
 };
@@ -43,6 +43,8 @@ const LOOK_BEHIND_EVERY: u32 = 6;
 const MOST_ODD: u8 = 3;
 /// ...for this many polls.
 const WALKS: u16 = 64;
+/// A device whose rows have holes is walked after so many polls, to see whether they still do.
+const HOLES_AGAIN: u32 = 128;
 /// Polls without loss until a window is tried again in which something was lost.
 const CALM_POLLS: u16 = 32;
 
@@ -53,14 +55,19 @@ pub struct Course {
     scalars: Vec<Column>,
     /// As it is before anything was read by it.
     vendor: Option<Arc<Reader>>,
-    grid: Option<Grid>,
+    grid: Option<Arc<Grid>>,
 }
 
 impl Course {
     /// `table` is `plan`'s columns and then those of `vendor`, with sysUpTime and then `scalars` before them.
     pub fn new(plan: PollPlan, table: Arc<TablePlan>, scalars: Vec<Column>, vendor: Option<Arc<Reader>>) -> Self {
-        let grid = Grid::new(table.clone(), plan.indices());
+        let grid = Grid::new(table.clone(), plan.indices()).map(Arc::new);
         Self { plan, table, scalars, vendor, grid }
+    }
+
+    /// What is polled.
+    pub fn plan(&self) -> &PollPlan {
+        &self.plan
     }
 
     fn reader(&self) -> Option<Box<Reader>> {
@@ -163,6 +170,8 @@ pub struct Hot {
     course: Arc<Course>,
     /// The course's, with what was read by it.
     vendor: Option<Box<Reader>>,
+    /// The course's, with the holes that a walk found in it.
+    grid: Option<Arc<Grid>>,
     habits: Habits,
     ticks: Ticks,
     look: Wish,
@@ -203,6 +212,8 @@ enum Way {
         open: Option<RequestId>,
         /// When the answer came that held the beginning of a row and no more.
         begun_at: Option<Timestamp>,
+        /// The columns of each row so far; none where they are not the rows that are known.
+        found: Option<Vec<u128>>,
     },
 }
 
@@ -237,6 +248,7 @@ impl Hot {
             armed: None,
             in_line: false,
             vendor: course.reader(),
+            grid: course.grid.clone(),
             course,
             habits: Habits::default(),
             ticks,
@@ -266,6 +278,11 @@ impl Hot {
             // What it read before is what the next poll is compared with.
             (Some(own), Some(new)) if own.is_like(new) => {}
             (own, _) => *own = course.reader(),
+        }
+        match (&self.grid, &course.grid) {
+            // Its holes are known.
+            (Some(own), Some(new)) if own.is_like(new) => {}
+            (_, new) => self.grid = new.clone(),
         }
         if self.poll.is_some() {
             // What is asked from now on would not be what was asked before.
@@ -364,8 +381,9 @@ impl Hot {
     }
 
     fn rows(&mut self) -> Way {
-        match &self.course.grid {
-            Some(_) if self.habits.walks == 0 && self.habits.odd < MOST_ODD => Way::Grid {
+        let again = |grid: &Grid| grid.holes().is_some() && self.polls.is_multiple_of(HOLES_AGAIN);
+        match &self.grid {
+            Some(grid) if self.habits.walks == 0 && !again(grid) => Way::Grid {
                 next: 0,
                 again: Vec::new(),
                 open: Vec::new(),
@@ -382,24 +400,25 @@ impl Hot {
         // More rows than the inventory had are new ones; a table without end is none of ours.
         let limits = Limits { rows: 2 * self.course.plan.interfaces() + 1_000, ..Limits::default() };
         let walk = TableWalk::new(self.course.table.clone(), limits, self.habits.pace);
-        Way::Walk { walk: Box::new(walk), open: None, begun_at: None }
+        let found = self.grid.as_ref().map(|grid| Vec::with_capacity(grid.rows()));
+        Way::Walk { walk: Box::new(walk), open: None, begun_at: None, found }
     }
 
     /// The next request, if there is one that may be made now; `out` is overwritten with it.
     pub fn ask(&mut self, now: Timestamp, desk: &mut Desk, out: &mut Vec<u8>) -> Option<RequestId> {
-        let course = &self.course;
         let poll = self.poll.as_mut()?;
-        if let (Way::Grid { next, again, open, look_behind }, Some(grid)) = (&mut poll.way, &course.grid) {
+        if let (Way::Grid { next, again, open, look_behind }, Some(grid)) = (&mut poll.way, &self.grid) {
             if open.len() >= usize::from(self.habits.window) {
                 return None;
             }
-            let rows = grid.rows_at_once(&self.habits.pace, &Limits::default()).min(usize::from(self.habits.rows));
+            let mut span = match again.pop() {
+                Some(span) => span,
+                None if *next < grid.rows() => Span { from: *next, count: grid.rows() - *next },
+                None => return None,
+            };
+            let rows = grid.rows_at_once(span.from, &self.habits.pace, &Limits::default());
+            let rows = rows.min(usize::from(self.habits.rows));
             if rows > 0 {
-                let mut span = match again.pop() {
-                    Some(span) => span,
-                    None if *next < grid.rows() => Span { from: *next, count: grid.rows() - *next },
-                    None => return None,
-                };
                 let rest = Span { from: span.from + rows, count: span.count.saturating_sub(rows) };
                 span.count = span.count.min(rows);
                 if span.from >= *next {
@@ -411,13 +430,14 @@ impl Hot {
                     span.count += 1;
                 }
                 desk.names.clear();
-                grid.put_names(span.from, &mut desk.names);
+                grid.put_names(span, &mut desk.names);
                 let numbers = (grid.scalars() as u16, span.count as u16);
                 let id = self.session.get_bulk_encoded(now, numbers, &desk.names, out);
                 open.push((id, span));
                 return Some(id);
             }
             if !open.is_empty() {
+                again.push(span);
                 return None;
             }
             // A row does not fit into a reply.
@@ -468,7 +488,7 @@ impl Hot {
                 false
             }
             Way::Grid { next, again, open, .. } => {
-                let (Some(grid), Some(at)) = (&course.grid, open.iter().position(|(id, _)| *id == request)) else {
+                let (Some(grid), Some(at)) = (&self.grid, open.iter().position(|(id, _)| *id == request)) else {
                     return false;
                 };
                 let span = open.swap_remove(at).1;
@@ -506,12 +526,13 @@ impl Hot {
                     }
                 }
             }
-            Way::Walk { walk, open, begun_at } => {
+            Way::Walk { walk, open, begun_at, found } => {
                 if *open != Some(request) {
                     return false;
                 }
                 *open = None;
                 let mut vendor = vendor;
+                let grid = &self.grid;
                 let columns = course.table.columns.len();
                 let (mut polls, mut uptime, mut taken_at) = (Vec::new(), None, None);
                 let progress = walk.response(response, |row| {
@@ -526,6 +547,12 @@ impl Hot {
                     }
                     let Some(index) = row.index().single() else { return };
                     let cells: Vec<_> = (0..columns).map(|column| row.get(column)).collect();
+                    match found {
+                        Some(rows) if grid.as_ref().and_then(|grid| grid.index(rows.len())) == Some(index) => {
+                            rows.push(columns_of(&cells));
+                        }
+                        _ => *found = None,
+                    }
                     take_row(&course.plan, vendor.as_deref_mut(), index, &cells, &mut polls, seen);
                 });
                 match taken_at {
@@ -552,7 +579,6 @@ impl Hot {
 
     /// A request has no answer. True, when the poll is over.
     pub fn failed(&mut self, now: Timestamp, request: RequestId, error: RequestError, desk: &mut Desk) -> bool {
-        let course = self.course.clone();
         let Some(poll) = self.poll.as_mut() else { return true };
         match &mut poll.way {
             Way::Queues { walk, open, .. } => {
@@ -567,7 +593,7 @@ impl Hot {
             Way::Grid { open, .. } => {
                 let Some(at) = open.iter().position(|(id, _)| *id == request) else { return false };
                 let span = open.swap_remove(at).1;
-                if let Some(grid) = &course.grid {
+                if let Some(grid) = &self.grid {
                     grid.perhaps_too_much(span, &mut self.habits.pace);
                 }
                 open.drain(..).for_each(|(id, _)| self.session.cancel(id));
@@ -609,11 +635,26 @@ impl Hot {
 
     fn walked(&mut self, now: Timestamp, progress: Progress, desk: &mut Desk) -> bool {
         let Progress::Done(end) = progress else { return false };
-        let Some(Poll { way: Way::Walk { walk, .. }, .. }) = self.poll.as_deref() else { return true };
+        let Some(Poll { way: Way::Walk { walk, found, .. }, .. }) = self.poll.as_deref_mut() else { return true };
         self.habits.pace = walk.pace();
         let cut = cut_columns(walk, self.course.table.columns.len());
+        let found = found.take().filter(|_| end == WalkEnd::Complete && cut == 0);
+        self.learn_holes(&found.unwrap_or_default());
         self.finish(now, end, cut, desk);
         true
+    }
+
+    /// A walk found these columns in its rows, which are those that are known.
+    fn learn_holes(&mut self, found: &[u128]) {
+        let Some(grid) = &self.grid else { return };
+        match grid.with_holes(found) {
+            Some(new) if new.holes() != grid.holes() => {
+                // That it was odd has its reason.
+                (self.habits.odd, self.habits.walks) = (0, 0);
+                self.grid = Some(Arc::new(new));
+            }
+            _ => {}
+        }
     }
 
     fn finish(&mut self, now: Timestamp, end: WalkEnd, cut: usize, desk: &mut Desk) {
@@ -714,6 +755,12 @@ fn take_rows(
         take_row(&course.plan, vendor.as_deref_mut(), index, &values, &mut polls, seen);
     }
     desk.samples.push(sample(id, now, uptime, polls));
+}
+
+/// Which cells are there.
+fn columns_of(cells: &[Option<Value<'_>>]) -> u128 {
+    let there = cells.iter().take(Holes::MOST_COLUMNS).enumerate().filter(|(_, cell)| cell.is_some());
+    there.fold(0, |columns, (at, _)| columns | 1 << at)
 }
 
 fn take_row(

@@ -33,8 +33,20 @@ fn with_response<T>(message: &[u8], then: impl FnOnce(&Response<'_>) -> T) -> Op
 
 /// What an honest agent with these rows answers to a request, row by row.
 fn honest(plan: &TablePlan, rows: &[u32], grid: &Grid, asked: Span) -> Vec<(Oid, u64)> {
+    honest_with_holes(plan, rows, |_, _| true, grid, asked)
+}
+
+/// The same, of an agent that has the cells that `has` says, by row and column.
+fn honest_with_holes(
+    plan: &TablePlan,
+    rows: &[u32],
+    has: impl Fn(u32, usize) -> bool,
+    grid: &Grid,
+    asked: Span,
+) -> Vec<(Oid, u64)> {
+    let has = &has;
     let mut encoded = Vec::new();
-    grid.put_names(asked.from, &mut encoded);
+    grid.put_names(asked, &mut encoded);
     let list = crate::snmp::VarBinds { bytes: &encoded, cut: false };
     let names: Vec<Oid> = list.iter().map(|found| found.unwrap().name.to_owned()).collect();
     let objects: std::collections::BTreeMap<Oid, u64> = plan
@@ -42,7 +54,8 @@ fn honest(plan: &TablePlan, rows: &[u32], grid: &Grid, asked: Span) -> Vec<(Oid,
         .iter()
         .enumerate()
         .flat_map(|(at, column)| {
-            rows.iter().map(move |row| (column.child(*row).unwrap(), at as u64 * 1_000 + u64::from(*row)))
+            let rows = rows.iter().filter(move |row| has(**row, at));
+            rows.map(move |row| (column.child(*row).unwrap(), at as u64 * 1_000 + u64::from(*row)))
         })
         .chain([(plan.scalars[0].clone(), 4_711)])
         .collect();
@@ -102,6 +115,62 @@ proptest! {
         }).unwrap();
     }
 
+    /// Where rows have holes, every cell that is there comes with its own value and no other comes, in as many requests as
+    /// it takes; a cell that came or went is noticed or not asked for, and never taken for another.
+    #[test]
+    fn rows_with_holes_are_read_as_they_are(
+        rows in prop::collection::btree_map(1_u32..400_000, any::<u8>(), 1..40),
+        columns in 1_u32..9,
+        turned in prop::option::of((0_usize..40, 0_usize..9)),
+        behind in 0_usize..2,
+        most in 9_usize..60,
+        cut in prop::option::of(0_usize..90),
+    ) {
+        // The first column is every row's.
+        let masks: Vec<u128> = rows.values().map(|mask| (u128::from(*mask) | 1) & ((1 << columns) - 1)).collect();
+        let rows: Vec<u32> = rows.into_keys().collect();
+        let plan = plan(columns);
+        let Some(grid) = Grid::new(plan.clone(), rows.clone()).unwrap().with_holes(&masks) else {
+            return Err(TestCaseError::reject("more kinds than are a pattern"));
+        };
+        let mut truth = masks.clone();
+        if let Some((row, column)) = turned {
+            truth[row % rows.len()] ^= 1 << (column % columns as usize);
+        }
+        let has = |row: u32, column: usize| truth[rows.binary_search(&row).unwrap()] >> column & 1 == 1;
+        let mut pace = Pace::default();
+        pace.too_much(most * 4 / 3);
+        let mut cells = Cells::default();
+        let mut from = 0;
+        while from < rows.len() {
+            let count = grid.rows_at_once(from, &pace, &LIMITS).min(rows.len() - from);
+            assert!(count > 0);
+            let asked = Span { from, count: count + if from + count == rows.len() { behind } else { 0 } };
+            let mut told = honest_with_holes(&plan, &rows, has, &grid, asked);
+            told.truncate(cut.unwrap_or(usize::MAX));
+            let whole = with_response(&encode(0, &told), |response| {
+                let fit = grid.read(asked, response, &LIMITS, &mut pace, &mut cells);
+                if turned.is_none() && cut.is_none() {
+                    assert_eq!(fit, Fit::Rows(count));
+                }
+                let Fit::Rows(whole) = fit else { return 0 };
+                for row in 0..whole {
+                    for (column, value) in grid.row(row, &cells, response).enumerate() {
+                        let index = rows[from + row];
+                        let there = Value::Counter64(column as u64 * 1_000 + u64::from(index));
+                        match value {
+                            Some(value) => assert!(value == there && has(index, column)),
+                            // What came there since is not asked for.
+                            None => assert!(masks[from + row] >> column & 1 == 0),
+                        }
+                    }
+                }
+                whole
+            }).unwrap();
+            from += if whole == 0 { count } else { whole };
+        }
+    }
+
     #[test]
     fn any_answer_is_taken_or_left(bytes in prop::collection::vec(any::<u8>(), 0..300), from in 0_usize..9, count in 1_usize..5) {
         let grid = Grid::new(plan(3), vec![1, 2, 300, 70_000]).unwrap();
@@ -112,6 +181,8 @@ proptest! {
             size: bytes.len(),
         };
         grid.read(Span { from, count }, &response, &LIMITS, &mut Pace::default(), &mut Cells::default());
+        let holes = grid.with_holes(&[1, 7, 5, 2]).unwrap();
+        holes.read(Span { from, count }, &response, &LIMITS, &mut Pace::default(), &mut Cells::default());
     }
 
     #[test]
