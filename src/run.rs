@@ -8,6 +8,7 @@
 mod auditor;
 mod core;
 mod forecast;
+pub mod pipeline;
 mod status;
 mod views;
 
@@ -24,11 +25,12 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use self::auditor::Desk;
-use self::core::{Command, Core, CoreSettings, SILENCES_DOCUMENT, TOPOLOGY_DOCUMENT};
+use self::core::{Command, Core, SILENCES_DOCUMENT, TOPOLOGY_DOCUMENT};
 use self::forecast::Forecaster;
+use self::pipeline::{Pipeline, PipelineSettings};
 use self::status::Status;
 pub use self::views::{Drawing, Views};
-use crate::aggregate::{self, Changes, Table};
+use crate::aggregate::{self, Table};
 use crate::alert::{Book, Gate, Silences};
 use crate::collect::host::drops::DropsHandle;
 use crate::collect::host::{self, Host};
@@ -162,11 +164,13 @@ impl Selvedge {
         let core = Core {
             samples: queue,
             commands: inbox,
-            table,
-            topology: Topology::new(settings.topology.clone(), memory),
-            detectors,
-            book,
-            gate: Gate::new(settings.alerts.clone(), silences),
+            pipeline: Pipeline::new(
+                table,
+                Topology::new(settings.topology.clone(), memory),
+                detectors,
+                book,
+                Gate::new(settings.alerts.clone(), silences),
+            ),
             ask: Box::new(move |device| {
                 if let Some(poller) = asker.get().and_then(Weak::upgrade) {
                     poller.poke(&Who::Device(device), Poke::States);
@@ -177,10 +181,7 @@ impl Selvedge {
             exports: exports.clone(),
             views: Arc::clone(&views),
             clock: Arc::new(clock::now),
-            changes: Changes::default(),
-            sensors: BTreeMap::new(),
             audits,
-            audited: None,
         };
         let core = std::thread::Builder::new()
             .name("core".into())
@@ -301,7 +302,7 @@ impl Selvedge {
         if settings.traps != self.settings.traps {
             tracing::warn!("changes of [traps] take effect with the next start");
         }
-        let core = CoreSettings {
+        let core = PipelineSettings {
             aggregate: settings.aggregate.clone(),
             topology: settings.topology.clone(),
             detect: settings.detect.clone(),

@@ -39,6 +39,8 @@ pub struct Changes {
     pub interfaces: Vec<Slot>,
     /// Those of them whose status changed. The first status ever told is no change.
     pub oper: Vec<OperChange>,
+    /// Interfaces that are said to be as fast as they were not, with what was said before, bit/s.
+    pub speeds: Vec<(Slot, u64)>,
     /// Interfaces that are gone.
     pub removed: Vec<InterfaceId>,
 }
@@ -46,10 +48,11 @@ pub struct Changes {
 impl Changes {
     /// Nothing changed; the memory is kept.
     pub fn clear(&mut self) {
-        let Self { device, restarted, inventory, neighbors, retired, interfaces, oper, removed } = self;
+        let Self { device, restarted, inventory, neighbors, retired, interfaces, oper, speeds, removed } = self;
         (*device, *restarted, *inventory, *neighbors, *retired) = (false, false, false, false, false);
         interfaces.clear();
         oper.clear();
+        speeds.clear();
         removed.clear();
     }
 }

@@ -115,8 +115,12 @@ impl Device {
             if speed != self.rows[index].speed {
                 self.rows[index].set_speed(&cells[index], speed);
             }
+            let slot = Slot { device: number, interface: index as u32 };
             if before != Some(info) {
-                changes.interfaces.push(Slot { device: number, interface: index as u32 });
+                changes.interfaces.push(slot);
+            }
+            if let Some(before) = before.filter(|before| before.speed_bps != info.speed_bps) {
+                changes.speeds.push((slot, before.speed_bps.unwrap_or(0)));
             }
         }
         self.roster = Arc::new(Roster::new(infos, cells, spreads, directory.hasher.clone()));
@@ -236,7 +240,7 @@ impl Device {
                 }
             }
             // A trap shows that the device lives, not that it answers; who sent it nobody has proved.
-            Reading::Event { .. } | Reading::Retired => return,
+            Reading::Event { .. } | Reading::Pace { .. } | Reading::Retired => return,
         }
         if before.health != self.words.health {
             self.words.health_since = Some(at);

@@ -83,7 +83,8 @@ impl Table {
                 | Reading::Sensors(_)
                 | Reading::NextHops(_)
                 | Reading::Gateways(_)
-                | Reading::HostLosses(_) => return,
+                | Reading::HostLosses(_)
+                | Reading::Pace { .. } => return,
             },
         };
         let Some(device) = self.devices.get_mut(number as usize).and_then(Option::as_mut) else { return };
@@ -107,7 +108,8 @@ impl Table {
             | Reading::Sensors(_)
             | Reading::NextHops(_)
             | Reading::Gateways(_)
-            | Reading::HostLosses(_) => {}
+            | Reading::HostLosses(_)
+            | Reading::Pace { .. } => {}
         }
         device.hear(sample, changes);
     }

@@ -157,6 +157,26 @@ pub(super) fn read_detect(root: &mut Section<'_>) -> detect::Settings {
         section.boolean("edge_ports", &mut link.edge_ports);
         section.finish();
     }
+    if let Some(mut section) = detect.section("flapping", help) {
+        let flapping = &mut settings.flapping;
+        section.boolean("enabled", &mut flapping.enabled);
+        let places = (
+            section.number("reuse", &mut flapping.reuse, 0.2..=1e3),
+            section.number("suppress", &mut flapping.suppress, 0.5..=1e3),
+        );
+        check_order(&section, places, ("reuse", flapping.reuse), ("suppress", flapping.suppress));
+        let places = (None, section.number("ceiling", &mut flapping.ceiling, 1.0..=1e3));
+        check_order(&section, places, ("suppress", flapping.suppress), ("ceiling", flapping.ceiling));
+        section.duration("half_life", &mut flapping.half_life, Duration::from_secs(1)..=DAY);
+        section.duration("stays_for", &mut flapping.stays_for, Duration::ZERO..=DAY);
+        section.finish();
+    }
+    if let Some(mut section) = detect.section("speed", help) {
+        let speed = &mut settings.speed;
+        read_timing(&mut section, &mut speed.enabled, &mut speed.pending_for, &mut speed.keep_firing_for);
+        section.duration("accept_after", &mut speed.accept_after, Duration::from_secs(60)..=DAY * 365);
+        section.finish();
+    }
     if let Some(mut section) = detect.section("saturation", help) {
         let saturation = &mut settings.saturation;
         read_timing(
@@ -248,6 +268,8 @@ pub(super) fn read_detect(root: &mut Section<'_>) -> detect::Settings {
     if let Some(mut section) = detect.section("device", help) {
         let device = &mut settings.device;
         read_timing(&mut section, &mut device.enabled, &mut device.pending_for, &mut device.keep_firing_for);
+        section.number("clock_tolerance", &mut device.clock_tolerance, 0.02..=1.0);
+        section.duration("overrun_for", &mut device.overrun_for, Duration::ZERO..=DAY);
         section.finish();
     }
     if let Some(mut section) = detect.section("host_drops", help) {

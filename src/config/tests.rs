@@ -86,6 +86,13 @@ for = "1s"
 keep_firing_for = "2s"
 edge_ports = false
 
+[detect.flapping]
+suppress = 4
+half_life = "10m"
+
+[detect.speed]
+accept_after = "1d"
+
 [detect.saturation]
 burst_discards_pps = 3
 warning = 0.5
@@ -109,6 +116,8 @@ enabled = false
 
 [detect.device]
 for = "30s"
+clock_tolerance = 0.05
+overrun_for = "2m"
 
 [detect.optics]
 received_warning_dbm = -12
@@ -310,6 +319,8 @@ fn every_key_arrives_where_it_belongs() {
         (link.enabled, link.pending_for, link.keep_firing_for, link.edge_ports),
         (false, secs(1), secs(2), false)
     );
+    assert_eq!((detect.flapping.suppress, detect.flapping.half_life), (4.0, secs(600)));
+    assert_eq!(detect.speed.accept_after, secs(86_400));
     let saturation = &detect.saturation;
     assert_eq!(saturation.burst_discards_pps, 3.0);
     assert_eq!((saturation.warning, saturation.critical, saturation.hysteresis), (0.5, 1.0, 0.1));
@@ -321,7 +332,8 @@ fn every_key_arrives_where_it_belongs() {
     assert_eq!((drops.congestion_warning, drops.congestion_critical), (1e-3, 1e-2));
     assert_eq!((drops.corruption_warning, drops.corruption_critical, drops.minimum_pps), (1e-5, 1e-2, 2.0));
     assert!(!detect.redundancy.enabled && detect.device.enabled);
-    assert_eq!(detect.device.pending_for, secs(30));
+    assert_eq!((detect.device.pending_for, detect.device.overrun_for), (secs(30), secs(120)));
+    assert_eq!(detect.device.clock_tolerance, 0.05);
     let optics = &detect.optics;
     assert_eq!((optics.received_warning_dbm, optics.received_critical_dbm), (-12.0, -14.4));
     assert_eq!((optics.temperature_warning_c, optics.temperature_critical_c), (70.0, 80.0));

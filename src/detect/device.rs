@@ -1,4 +1,5 @@
-//! A device that does not answer, or that started anew.
+//! A device that does not answer, that started anew, whose clock runs at another speed than ours, or that is polled
+//! more slowly than it should be.
 
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use crate::fabric::{
 use super::phrase;
 
 /// `[detect.device]`
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// Off switches the detector off.
     pub enabled: bool,
@@ -20,6 +21,10 @@ pub struct Settings {
     pub keep_firing_for: Duration,
     /// A restart is an event, not a state: for how long it is told. Any span; 5 minutes by default.
     pub restart_told_for: Duration,
+    /// How far its sysUpTime may run from our clock, as a share, before its rates are doubted (0.02 is 2 %).
+    pub clock_tolerance: f64,
+    /// For how long polls must have been left out before anybody is told.
+    pub overrun_for: Duration,
 }
 
 impl Default for Settings {
@@ -29,6 +34,8 @@ impl Default for Settings {
             pending_for: Duration::from_secs(5),
             keep_firing_for: Duration::ZERO,
             restart_told_for: Duration::from_secs(300),
+            clock_tolerance: 0.02,
+            overrun_for: Duration::from_secs(60),
         }
     }
 }
@@ -52,7 +59,14 @@ pub(super) struct Memory {
     last: Option<(Uptime, Timestamp)>,
     unreachable: bool,
     restart: Option<Restart>,
+    /// From here its clock is compared with ours.
+    compared: Option<(Uptime, Timestamp)>,
+    doubtful: bool,
+    overrun: bool,
 }
+
+/// Its clock is compared with ours over so long: an answer that is late, or from a cache, is less than 2 % of it.
+const COMPARED_OVER: Duration = Duration::from_secs(1_800);
 
 impl Memory {
     /// This was told before a restart of ours.
@@ -60,6 +74,8 @@ impl Memory {
         match kind {
             FindingKind::DeviceUnreachable => self.unreachable = true,
             FindingKind::DeviceRestarted => self.restart = Some(Restart::Primed),
+            FindingKind::CountersDoubtful => self.doubtful = true,
+            FindingKind::PollerOverrun => self.overrun = true,
             _ => {}
         }
     }
@@ -67,12 +83,15 @@ impl Memory {
     /// What is told now.
     pub(super) fn told(&self) -> impl Iterator<Item = FindingKind> + use<> {
         let unreachable = self.unreachable.then_some(FindingKind::DeviceUnreachable);
-        unreachable.into_iter().chain(self.restart.map(|_| FindingKind::DeviceRestarted))
+        let restarted = self.restart.map(|_| FindingKind::DeviceRestarted);
+        let doubtful = self.doubtful.then_some(FindingKind::CountersDoubtful);
+        let overrun = self.overrun.then_some(FindingKind::PollerOverrun);
+        unreachable.into_iter().chain(restarted).chain(doubtful).chain(overrun)
     }
 
     /// Nothing is told any more (but the uptime is kept).
     pub(super) fn calm(&mut self) {
-        (self.unreachable, self.restart) = (false, None);
+        (self.unreachable, self.restart, self.doubtful, self.overrun) = (false, None, false, false);
     }
 }
 
@@ -104,8 +123,12 @@ pub(super) fn look(
             && started_between(last, (uptime, answered_at))
         {
             memory.restart = Some(Restart::Noticed { at: now, before: last.0, after: uptime });
+            memory.compared = None;
         }
         memory.last = Some((uptime, answered_at));
+        if let Some(verdict) = compare_clocks(settings, now, state, (uptime, answered_at), memory) {
+            tell(key(FindingKind::CountersDoubtful, &state.id), verdict);
+        }
     }
     let verdict = match memory.restart {
         None => return,
@@ -118,6 +141,83 @@ pub(super) fn look(
         }
     };
     tell(key(FindingKind::DeviceRestarted, &state.id), verdict);
+}
+
+/// Whether its clock runs as ours does; a word every [`COMPARED_OVER`] at most.
+fn compare_clocks(
+    settings: &Settings,
+    now: Timestamp,
+    state: &DeviceState,
+    (uptime, at): (Uptime, Timestamp),
+    memory: &mut Memory,
+) -> Option<Verdict> {
+    let (before, from) = *memory.compared.get_or_insert((uptime, at));
+    let ours = at.since(from);
+    if ours < COMPARED_OVER {
+        return None;
+    }
+    memory.compared = Some((uptime, at));
+    let its = uptime.wrapping_since(before);
+    let off = its.as_secs_f64() / ours.as_secs_f64() - 1.0;
+    let was = std::mem::replace(&mut memory.doubtful, off.abs() > settings.clock_tolerance);
+    if !memory.doubtful {
+        return was.then_some(Verdict::Absent);
+    }
+    let (id, percent) = (&state.id, phrase::percent(off.abs()));
+    let way = if off > 0.0 { "fast" } else { "slow" };
+    Some(Verdict::Present(Box::new(Finding {
+        key: key(FindingKind::CountersDoubtful, id),
+        severity: Severity::Warning,
+        class: None,
+        evidence: Evidence {
+            summary: format!("{id}: its clock runs {percent} too {way}, so its rates are doubtful"),
+            cause: "Its sysUpTime does not keep time: a virtual machine that is starved, a failing clock, or a fault of its agent."
+                .to_owned(),
+            evidence: format!(
+                "sysUpTime moved by {} in {} of our time. Rates are taken over its own time and are off by as much.",
+                phrase::span(its),
+                phrase::span(ours),
+            ),
+            action: "Compare its clock with NTP; take its utilisation and rates with care until then.".to_owned(),
+        },
+        observed_at: now,
+        pending_for: Duration::ZERO,
+        keep_firing_for: Duration::ZERO,
+    })))
+}
+
+/// Judge how polling a device keeps to its interval.
+pub(super) fn pace(
+    settings: &Settings,
+    now: Timestamp,
+    id: &DeviceId,
+    (interval, took, skipped): (Duration, Duration, u32),
+    memory: &mut Memory,
+) -> Option<(FindingKey, Verdict)> {
+    let key = key(FindingKind::PollerOverrun, id);
+    let was = std::mem::replace(&mut memory.overrun, skipped > 0);
+    if skipped == 0 {
+        return was.then_some((key, Verdict::Absent));
+    }
+    let (interval, took) = (phrase::span(interval), phrase::span(took));
+    let finding = Finding {
+        key: key.clone(),
+        severity: Severity::Warning,
+        class: None,
+        evidence: Evidence {
+            summary: format!("{id} is polled every {interval}, and a poll takes {took}"),
+            cause:
+                "The device answers slowly, answers are lost, or it has more interfaces than can be read in that time."
+                    .to_owned(),
+            evidence: format!("The last poll took {took}; {skipped} that fell into it were left out."),
+            action: "Poll it less often (`interval`), or look at the load of its processor and at the way to it."
+                .to_owned(),
+        },
+        observed_at: now,
+        pending_for: settings.overrun_for,
+        keep_firing_for: settings.keep_firing_for,
+    };
+    Some((key, Verdict::Present(Box::new(finding))))
 }
 
 /// Whether the device started anew between two readings of its uptime: it fell, or it is less than the time

@@ -16,6 +16,7 @@ use crate::fabric::{
 };
 
 use super::threshold::{Judgement, Live, Threshold, Thresholds, settle};
+use super::trace::{Course, Trace};
 use super::{SpreadOf, phrase};
 
 /// `[detect.drops]`
@@ -89,6 +90,9 @@ const LOSSES: [Loss; 7] = [
 /// Rates that still contain a turn of the carrier: an agent's cache and a poll interval later they do not.
 const TURN: Duration = Duration::from_secs(30);
 
+/// How long the course of a loss is kept when it is over.
+const TRACE_KEPT: Duration = Duration::from_secs(900);
+
 #[derive(Clone, Copy)]
 struct Loss {
     kind: FindingKind,
@@ -134,9 +138,13 @@ pub(super) fn congestion(state: &InterfaceState, direction: Direction) -> Rate {
 }
 
 /// A run of readings that lose packets.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 struct Run {
     live: Option<Live>,
+    /// How it went with the load: kept for a while when it is over, as it may come again.
+    trace: Option<Box<Trace>>,
+    /// When it last lost any.
+    lossy_at: Option<Timestamp>,
     /// How many were lost in it, at least.
     lost: f64,
     /// The last reading that was counted.
@@ -144,7 +152,7 @@ struct Run {
 }
 
 /// The losses of one interface that are told or may be soon.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Memory([Option<Run>; LOSSES.len()]);
 
 impl Memory {
@@ -163,7 +171,7 @@ impl Memory {
 
     /// What is told now.
     pub(super) fn told(&self) -> impl Iterator<Item = (FindingKind, Direction)> + '_ {
-        let told = LOSSES.iter().zip(&self.0).filter(|(_, run)| run.is_some_and(|run| run.live.is_some()));
+        let told = LOSSES.iter().zip(&self.0).filter(|(_, run)| run.as_ref().is_some_and(|run| run.live.is_some()));
         told.map(|(loss, _)| (loss.kind, loss.direction))
     }
 }
@@ -223,7 +231,8 @@ pub(super) fn look(at: Look<'_>, memory: &mut Memory, mut say: impl FnMut(Findin
             Judgement::Present(live) => Some(Verdict::Present(Box::new(finding(at, *loss, live, &run)))),
         };
         // A run that is over is forgotten; one that is unknown is not.
-        *slot = (run.live.is_some() || run.lost > 0.0).then_some(run);
+        let lossy = run.lossy_at.is_some_and(|then| at.now.since(then) < TRACE_KEPT);
+        *slot = (run.live.is_some() || run.lost > 0.0 || lossy).then_some(run);
         if let Some(verdict) = verdict {
             say(key(state, *loss), verdict);
         }
@@ -244,7 +253,7 @@ fn judge(at: Look<'_>, loss: Loss, run: &mut Run) -> Judgement {
     let Look { settings, now, state, .. } = at;
     let unknown = |run: &Run, why| if run.live.is_some() { Judgement::Unknown(why) } else { Judgement::Calm };
     if is_turning(state, now) {
-        (run.lost, run.counted_at) = (0.0, None);
+        (run.lost, run.counted_at, run.lossy_at) = (0.0, None, None);
         return unknown(run, Unknown::Discontinuity);
     }
     let (counter, rate) = loss.read(state);
@@ -252,6 +261,8 @@ fn judge(at: Look<'_>, loss: Loss, run: &mut Run) -> Judgement {
         Rate::Known(pps) => pps,
         Rate::Unknown(why) => return unknown(run, why),
     };
+    let read_at = state.polled_at.unwrap_or(now);
+    note(state, loss, (read_at, pps), run);
     let minimum = match counter {
         Counter::InDiscards => settings.minimum_in_discards_pps.max(settings.minimum_pps),
         _ => settings.minimum_pps,
@@ -272,7 +283,6 @@ fn judge(at: Look<'_>, loss: Loss, run: &mut Run) -> Judgement {
         return settle(now, None, &mut run.live);
     }
     // The first reading of a run covers an interval that is not known here, but no poll is shorter than a second.
-    let read_at = state.polled_at.unwrap_or(now);
     match run.counted_at {
         None => run.lost += pps,
         Some(before) => run.lost += pps * read_at.since(before).as_secs_f64(),
@@ -282,6 +292,20 @@ fn judge(at: Look<'_>, loss: Loss, run: &mut Run) -> Judgement {
         return Judgement::Calm;
     }
     settle(now, level, &mut run.live)
+}
+
+/// Note how the loss goes with the load.
+fn note(state: &InterfaceState, loss: Loss, (read_at, lost_pps): (Timestamp, f64), run: &mut Run) {
+    let load = match loss.direction {
+        Direction::In => state.utilization_in,
+        Direction::Out => state.utilization_out,
+    };
+    if lost_pps > 0.0 {
+        run.lossy_at = Some(read_at);
+    }
+    if let (Rate::Known(load), (Rate::Known(pps), _)) = (load, packets(state, loss.direction, lost_pps)) {
+        run.trace.get_or_insert_default().note(read_at, load, pps, lost_pps);
+    }
 }
 
 fn thresholds(settings: &Settings, class: DropClass) -> Thresholds {
@@ -319,10 +343,19 @@ fn finding(at: Look<'_>, loss: Loss, live: Live, run: &Run) -> Finding {
     let class = loss.class;
     let towards = far.map(|far| format!(" to {far}")).unwrap_or_default();
     let from = far.map(|far| format!(" from {far}")).unwrap_or_default();
+    let course = run.trace.as_ref().and_then(|trace| trace.course());
+    let late = state.rates[Counter::LateCollisions].known().is_some_and(|pps| pps > 0.0);
     let (what, cause, action) = match (class, loss.direction) {
         (DropClass::Congestion, Direction::Out) => (
             format!("discards {lost} on the way out{towards}"),
             match state.utilization_out {
+                _ if matches!(course, Some(Course::Follows { .. })) => {
+                    "More packets want out than the port can send: the loss follows the load.".to_owned()
+                }
+                Rate::Known(_) if matches!(course, Some(Course::Stays { .. })) => {
+                    "Not for want of capacity, for it is the same at any load: a shaper, a small queue, or packets that the port may not send."
+                        .to_owned()
+                }
                 Rate::Known(used) if used < 0.8 => format!(
                     "Its output queue overflows at {} utilisation{}: bursts shorter than a poll, or a shaper or queue smaller than the port.",
                     phrase::percent(used),
@@ -361,12 +394,23 @@ fn finding(at: Look<'_>, loss: Loss, live: Live, run: &Run) -> Finding {
         ),
         (_, Direction::In) => (
             format!("receives {lost} damaged{from}"),
-            "Damage on the way: a dirty or failing optic, a bad cable, or a duplex mismatch.".to_owned(),
+            match course {
+                Some(Course::Stays { .. }) => {
+                    "Damage on the way, the same at any load: a dirty or failing optic, or a bad cable.".to_owned()
+                }
+                Some(Course::Follows { .. }) => {
+                    "Damage that grows with the load: a duplex mismatch, a port that overruns, or too little power.".to_owned()
+                }
+                None => "Damage on the way: a dirty or failing optic, a bad cable, or a duplex mismatch.".to_owned(),
+            },
             "Clean and swap the optics and the cable of this link, and compare speed and duplex at both ends.",
         ),
         (_, Direction::Out) => (
             format!("fails to send {lost}{towards}"),
-            "The port itself cannot send them: a transmitter or driver fault, or collisions.".to_owned(),
+            match late {
+                true => "Late collisions: this end runs at half duplex and the other at full duplex.".to_owned(),
+                false => "The port itself cannot send them: a transmitter or driver fault, or collisions.".to_owned(),
+            },
             "Look at the port's hardware counters and the device's log, and compare duplex at both ends.",
         ),
     };
@@ -392,11 +436,12 @@ fn finding(at: Look<'_>, loss: Loss, live: Live, run: &Run) -> Finding {
             summary: format!("{id}{} {what}", phrase::alias(&state.info)),
             cause,
             evidence: format!(
-                "{} {lost} by the last two polls: {share}; at least {:.0} lost {}{}{beside}.",
+                "{} {lost} by the last two polls: {share}; at least {:.0} lost {}{}{beside}.{}",
                 counter.as_str(),
                 run.lost,
                 phrase::since(live.since, now),
                 parts.collect::<String>(),
+                run.trace.as_ref().map(|trace| trace.words()).unwrap_or_default(),
             ),
             action: action.to_owned(),
         },

@@ -66,10 +66,14 @@ impl Memory {
     }
 }
 
-fn key(report: &LinkReport) -> FindingKey {
+/// What is told of this link is about it.
+pub(super) fn subject(report: &LinkReport) -> Subject {
     let (a, b) = (report.state.a.end.interface.clone(), report.state.b.end.interface.clone());
-    let subject = Subject::Link { id: report.state.id.clone(), a, b };
-    FindingKey { kind: FindingKind::LinkDown, subject, direction: None }
+    Subject::Link { id: report.state.id.clone(), a, b }
+}
+
+fn key(report: &LinkReport) -> FindingKey {
+    FindingKey { kind: FindingKind::LinkDown, subject: subject(report), direction: None }
 }
 
 /// Judge a link.

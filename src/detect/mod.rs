@@ -9,6 +9,7 @@
 
 pub mod device;
 pub mod drops;
+pub mod flapping;
 pub mod forecast;
 pub mod host_drops;
 pub mod link;
@@ -18,14 +19,17 @@ pub mod redundancy;
 pub mod saturation;
 pub mod silent_loss;
 pub mod single_points;
+pub mod speed;
 mod threshold;
+mod trace;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::fabric::{
-    DeviceId, DeviceState, Direction, FindingKey, FindingKind, HostLosses, InterfaceId, InterfaceState, LinkHealth,
-    LinkId, LinkLoss, LinkState, Sensor, Subject, Timestamp, UtilizationSpread, Verdict,
+    AdminStatus, DeviceId, DeviceState, Direction, FindingKey, FindingKind, HostLosses, InterfaceId, InterfaceState,
+    LinkHealth, LinkId, LinkLoss, LinkState, OperStatus, Sensor, Subject, Timestamp, UtilizationSpread, Verdict,
 };
 use crate::topology::ledger::Audit;
 use crate::topology::{Change, GroupReport, LinkReport};
@@ -37,6 +41,10 @@ use threshold::Live;
 pub struct Settings {
     /// `[detect.link]`
     pub link: link::Settings,
+    /// `[detect.flapping]`
+    pub flapping: flapping::Settings,
+    /// `[detect.speed]`
+    pub speed: speed::Settings,
     /// `[detect.saturation]`
     pub saturation: saturation::Settings,
     /// `[detect.forecast]`
@@ -71,6 +79,8 @@ pub type Verdicts = Vec<(FindingKey, Verdict)>;
 struct InterfaceMemory {
     /// Down, as a port without a known neighbour.
     down: bool,
+    flapping: Option<flapping::Memory>,
+    speed: Option<speed::Memory>,
     /// By direction: out, in.
     saturation: [Option<Live>; 2],
     drops: drops::Memory,
@@ -79,7 +89,12 @@ struct InterfaceMemory {
 
 impl InterfaceMemory {
     fn is_calm(&self) -> bool {
-        !self.down && self.saturation == [None, None] && self.drops.is_calm() && self.optics.is_calm()
+        !self.down
+            && self.flapping.is_none()
+            && self.speed.is_none()
+            && self.saturation == [None, None]
+            && self.drops.is_calm()
+            && self.optics.is_calm()
     }
 
     /// The keys that are told.
@@ -87,6 +102,12 @@ impl InterfaceMemory {
         let mut keys = Vec::new();
         if self.down {
             keys.push(link::edge_key(id));
+        }
+        if self.flapping.as_ref().is_some_and(flapping::Memory::is_flapping) {
+            keys.push(flapping::key(Subject::Interface(id.clone())));
+        }
+        if self.speed.as_ref().is_some_and(speed::Memory::is_told) {
+            keys.push(speed::key(id));
         }
         for direction in [Direction::Out, Direction::In] {
             if self.saturation[slot(direction)].is_some() {
@@ -122,6 +143,8 @@ pub struct Detectors {
     settings: Settings,
     interfaces: HashMap<InterfaceId, InterfaceMemory>,
     links: HashMap<LinkId, link::Memory>,
+    /// Links that went down lately, with their subjects.
+    flapping: HashMap<LinkId, (Subject, flapping::Memory)>,
     pairs: silent_loss::Pairs,
     groups: HashMap<Arc<str>, redundancy::Memory>,
     devices: HashMap<DeviceId, device::Memory>,
@@ -138,6 +161,7 @@ impl Detectors {
             settings,
             interfaces: HashMap::new(),
             links: HashMap::new(),
+            flapping: HashMap::new(),
             pairs: silent_loss::Pairs::default(),
             groups: HashMap::new(),
             devices: HashMap::new(),
@@ -154,6 +178,17 @@ impl Detectors {
             match (subject, kind, direction) {
                 (Subject::Link { id, .. }, FindingKind::LinkDown, _) => {
                     self.links.insert(id.clone(), link::Memory::primed(key.clone()));
+                }
+                (Subject::Link { id, .. }, FindingKind::LinkFlapping, _) => {
+                    let memory = flapping::Memory::primed(&self.settings.flapping);
+                    self.flapping.insert(id.clone(), (subject.clone(), memory));
+                }
+                (Subject::Interface(id), FindingKind::LinkFlapping, _) => {
+                    let memory = flapping::Memory::primed(&self.settings.flapping);
+                    self.interfaces.entry(id.clone()).or_default().flapping = Some(memory);
+                }
+                (Subject::Interface(id), FindingKind::SpeedChanged, _) => {
+                    self.interfaces.entry(id.clone()).or_default().speed = Some(speed::Memory::PRIMED);
                 }
                 (Subject::Link { .. }, FindingKind::SilentLoss | FindingKind::BlackHole, _) => self.pairs.prime(key),
                 (Subject::Interface(id), FindingKind::LinkDown, _) => {
@@ -179,7 +214,14 @@ impl Detectors {
                     memory.degraded |= *kind == FindingKind::RedundancyDegraded;
                     memory.lost |= *kind == FindingKind::RedundancyLost;
                 }
-                (Subject::Device(id), FindingKind::DeviceUnreachable | FindingKind::DeviceRestarted, _) => {
+                (
+                    Subject::Device(id),
+                    FindingKind::DeviceUnreachable
+                    | FindingKind::DeviceRestarted
+                    | FindingKind::PollerOverrun
+                    | FindingKind::CountersDoubtful,
+                    _,
+                ) => {
                     self.devices.entry(id.clone()).or_default().prime(*kind);
                 }
                 (Subject::Interface(id), FindingKind::SaturationForecast, Some(direction)) => {
@@ -200,6 +242,10 @@ impl Detectors {
         let mut verdicts = Verdicts::new();
         if !self.settings.link.enabled {
             verdicts.extend(self.links.drain().map(|(_, memory)| (memory.key, Verdict::Absent)));
+        }
+        if !self.settings.flapping.enabled || !self.settings.link.enabled {
+            let flapped = self.flapping.drain().filter(|(_, (_, memory))| memory.is_flapping());
+            verdicts.extend(flapped.map(|(_, (subject, _))| (flapping::key(subject), Verdict::Absent)));
         }
         let (loss, hole) = (self.settings.silent_loss.enabled, self.settings.black_hole.enabled);
         verdicts.extend(self.pairs.reconfigure(loss, hole).into_iter().map(|key| (key, Verdict::Absent)));
@@ -223,10 +269,16 @@ impl Detectors {
         if !self.settings.host_drops.enabled {
             verdicts.extend(self.host.forget(|_| true).into_iter().map(|key| (key, Verdict::Absent)));
         }
-        let Settings { link, saturation, drops, optics, .. } = &self.settings;
+        let Settings { link, flapping, speed, saturation, drops, optics, .. } = &self.settings;
         self.interfaces.retain(|id, memory| {
             let before = memory.told(id);
             memory.down &= link.enabled && link.edge_ports;
+            if !flapping.enabled || !link.enabled || !link.edge_ports {
+                memory.flapping = None;
+            }
+            if !speed.enabled {
+                memory.speed = None;
+            }
             if !saturation.enabled {
                 memory.saturation = [None, None];
             }
@@ -258,13 +310,39 @@ impl Detectors {
         let memory = known.unwrap_or(&mut fresh);
         if self.settings.link.enabled {
             match link {
-                None => verdicts.extend(link::look_at_edge(&self.settings.link, now, state, &mut memory.down)),
-                // Told by the link from now on.
-                Some(_) if std::mem::take(&mut memory.down) => {
-                    verdicts.push((link::edge_key(&state.id), Verdict::Absent));
+                None => {
+                    let was = memory.down;
+                    let mut verdict = link::look_at_edge(&self.settings.link, now, state, &mut memory.down);
+                    if self.settings.flapping.enabled {
+                        let found = match state.oper_status {
+                            _ if memory.down && !was => flapping::Found::WentDown,
+                            OperStatus::Unknown => flapping::Found::Unknown,
+                            _ => flapping::Found::Same,
+                        };
+                        let subject = || Subject::Interface(state.id.clone());
+                        let flaps = flapping::look(&self.settings.flapping, now, found, subject, &mut memory.flapping);
+                        if memory.flapping.as_ref().is_some_and(flapping::Memory::is_flapping)
+                            && let Some((_, verdict)) = &mut verdict
+                        {
+                            flapping::damp(&self.settings.flapping, verdict);
+                        }
+                        verdicts.extend(flaps);
+                    }
+                    verdicts.extend(verdict);
                 }
-                Some(_) => {}
+                // Told by the link from now on.
+                Some(_) => {
+                    if std::mem::take(&mut memory.down) {
+                        verdicts.push((link::edge_key(&state.id), Verdict::Absent));
+                    }
+                    if memory.flapping.take().is_some_and(|memory| memory.is_flapping()) {
+                        verdicts.push((flapping::key(Subject::Interface(state.id.clone())), Verdict::Absent));
+                    }
+                }
             }
+        }
+        if self.settings.speed.enabled {
+            verdicts.extend(speed::look(&self.settings.speed, now, state, link, &mut memory.speed));
         }
         if self.settings.drops.enabled {
             let say = |key, verdict| verdicts.push((key, verdict));
@@ -313,6 +391,17 @@ impl Detectors {
             }
         }
         verdicts
+    }
+
+    /// The inventory gives an interface another speed than before: called before [`interface`](Self::interface).
+    pub fn speed_changed(&mut self, now: Timestamp, state: &InterfaceState, before_bps: u64) {
+        if self.settings.speed.enabled {
+            let mut slot = self.interfaces.get_mut(&state.id).and_then(|memory| memory.speed.take());
+            speed::changed(now, state, before_bps, &mut slot);
+            if slot.is_some() {
+                self.interfaces.entry(state.id.clone()).or_default().speed = slot;
+            }
+        }
     }
 
     /// The history of a direction was looked at, some time after it was asked for.
@@ -370,7 +459,31 @@ impl Detectors {
         if !self.settings.link.enabled {
             return Verdicts::new();
         }
-        link::look(&self.settings.link, now, report, &mut self.links).into_iter().collect()
+        let id = &report.state.id;
+        let was_down = self.links.contains_key(id);
+        let mut verdict = link::look(&self.settings.link, now, report, &mut self.links);
+        let settings = &self.settings.flapping;
+        // Calm: it is up, was up, and did not go down lately.
+        if !settings.enabled || (verdict.is_none() && self.flapping.is_empty()) {
+            return verdict.into_iter().collect();
+        }
+        let shut = [&report.a, &report.b].iter().any(|end| end.admin_status == AdminStatus::Down);
+        let found = match report.state.health {
+            LinkHealth::Down if !was_down && !shut => flapping::Found::WentDown,
+            LinkHealth::Unknown => flapping::Found::Unknown,
+            LinkHealth::Up | LinkHealth::Down => flapping::Found::Same,
+        };
+        let mut slot = self.flapping.remove(id).map(|(_, memory)| memory);
+        let flaps = flapping::look(settings, now, found, || link::subject(report), &mut slot);
+        if let Some(memory) = slot {
+            if memory.is_flapping()
+                && let Some((_, verdict)) = &mut verdict
+            {
+                flapping::damp(settings, verdict);
+            }
+            self.flapping.insert(id.clone(), (link::subject(report), memory));
+        }
+        flaps.into_iter().chain(verdict).collect()
     }
 
     /// One end of a link was polled: what it counted is compared with what the other end did.
@@ -407,7 +520,14 @@ impl Detectors {
         let was_known = known.is_some();
         let mut fresh = redundancy::Memory { device: report.state.device.clone(), ..Default::default() };
         let memory = known.unwrap_or(&mut fresh);
-        let tell = |key, verdict| verdicts.push((key, verdict));
+        let flaps = |id: &LinkId| self.flapping.get(id).is_some_and(|(_, memory)| memory.is_flapping());
+        let flapping = !self.flapping.is_empty() && report.state.planned.iter().any(flaps);
+        let tell = |key, mut verdict| {
+            if flapping {
+                flapping::linger(&self.settings.flapping, &mut verdict);
+            }
+            verdicts.push((key, verdict));
+        };
         redundancy::look(&self.settings.redundancy, now, report, memory, tell);
         match (was_known, memory.is_calm()) {
             (true, true) => drop(self.groups.remove(name)),
@@ -441,12 +561,23 @@ impl Detectors {
         verdicts
     }
 
+    /// A poll of a device was over: how often it should be, how long it took, and how many were left out for that.
+    pub fn pace(&mut self, now: Timestamp, id: &DeviceId, pace: (Duration, Duration, u32)) -> Verdicts {
+        if !self.settings.device.enabled {
+            return Verdicts::new();
+        }
+        let memory = self.devices.entry(id.clone()).or_default();
+        device::pace(&self.settings.device, now, id, pace, memory).into_iter().collect()
+    }
+
     /// The topology changed: what was said of links and groups that are no more becomes absent.
     pub fn follow(&mut self, change: &Change) -> Verdicts {
         let links =
             change.gone.iter().filter_map(|id| self.links.remove(id)).map(|memory| (memory.key, Verdict::Absent));
         let mut verdicts: Verdicts = links.collect();
         for id in &change.gone {
+            let flapped = self.flapping.remove(id).filter(|(_, memory)| memory.is_flapping());
+            verdicts.extend(flapped.map(|(subject, _)| (flapping::key(subject), Verdict::Absent)));
             verdicts.extend(self.pairs.forget(id).into_iter().map(|key| (key, Verdict::Absent)));
         }
         for (name, _) in &change.groups_gone {

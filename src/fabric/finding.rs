@@ -31,10 +31,14 @@ kinds! {
     LinkDown,
     /// A link goes up and down again and again.
     LinkFlapping,
+    /// A port runs at another speed than it did.
+    SpeedChanged,
     /// A device does not answer; its links may be fine.
     DeviceUnreachable,
     /// A device started anew.
     DeviceRestarted,
+    /// A device's clock or counters say what cannot be.
+    CountersDoubtful,
     /// A direction of an interface is near its capacity.
     Saturation,
     /// A direction will be near its capacity before long.

@@ -1,6 +1,7 @@
 //! What a collector tells the core: one look at one device.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -54,6 +55,16 @@ pub enum Reading {
     Gateways(Vec<Gateway>),
     /// All that this host lost since its collector began to look.
     HostLosses(Arc<HostLosses>),
+    /// How polling keeps to its interval: told with the first poll, with each that took too long, and with the first that
+    /// was in time again.
+    Pace {
+        /// How often it should be polled.
+        interval: Duration,
+        /// How long the last poll took.
+        took: Duration,
+        /// So many polls were left out because the last was not over.
+        skipped: u32,
+    },
     /// The device did not answer this time, after all retries.
     Unreachable(UnreachableReason),
     /// The operator took the device off the list: forget it.

@@ -50,6 +50,11 @@ impl Ticks {
         self.next + DITHER.min(self.interval / 8).mul_f64(part)
     }
 
+    /// From one to the next.
+    pub fn interval(&self) -> Duration {
+        self.interval
+    }
+
     /// The tick that was due has been served from now on.
     pub fn begin(&mut self) {
         self.next = self.next + self.interval;

@@ -180,6 +180,8 @@ pub struct Hot {
     polls: u32,
     last_uptime: Option<(Timestamp, Uptime)>,
     last_changes: Vec<Option<u32>>,
+    /// Whether the core was last told that polls are left out; none before the first poll.
+    told_overrun: Option<bool>,
     poll: Option<Box<Poll>>,
 }
 
@@ -256,6 +258,7 @@ impl Hot {
             polls: 0,
             last_uptime: None,
             last_changes: Vec::new(),
+            told_overrun: None,
             poll: None,
         }
     }
@@ -660,7 +663,14 @@ impl Hot {
         add(&stats.columns_cut, cut);
         add(&stats.rows, seen.rows);
         add(&stats.rows_refused, seen.refused);
-        add(&stats.polls_skipped, self.ticks.pass(now) as usize);
+        let skipped = self.ticks.pass(now);
+        add(&stats.polls_skipped, skipped as usize);
+        if end == WalkEnd::Complete && (skipped > 0 || self.told_overrun != Some(false)) {
+            self.told_overrun = Some(skipped > 0);
+            let (interval, took) = (self.ticks.interval(), now.since(poll.begun));
+            let reading = Reading::Pace { interval, took, skipped: u32::try_from(skipped).unwrap_or(u32::MAX) };
+            desk.samples.push(Sample { device: self.id.clone(), taken_at: now, device_uptime: None, reading });
+        }
         if self.confirm_until > poll.begun {
             self.look.want(self.confirm_until);
         }
