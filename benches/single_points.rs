@@ -18,6 +18,8 @@ const LEAVES: usize = 94;
 const SPINES: usize = 5;
 const CORES: usize = 1_000;
 const RISKS: usize = 10_000;
+/// Devices with one cable each, whose leaf is a point.
+const STUBS: usize = 3_000;
 
 /// Names with tiers.
 type Devices = Vec<(String, u32)>;
@@ -38,6 +40,11 @@ fn fabric() -> (Devices, Cables) {
             devices.push((format!("pod{pod}-leaf{leaf}"), 1));
             cables.extend((0..SPINES).map(|spine| (at, first + spine)));
         }
+    }
+    for stub in 0..STUBS {
+        let leaf = CORES + stub % PODS * (SPINES + LEAVES) + SPINES + stub % LEAVES;
+        cables.push((devices.len(), leaf));
+        devices.push((format!("stub{stub}"), 0));
     }
     (devices, cables)
 }

@@ -364,7 +364,8 @@ impl Gate {
 
     /// What could explain something about an interface, a link or a device.
     fn candidates(&self, kind: FindingKind, subject: &Subject, view: View<'_>) -> Vec<FindingKey> {
-        if kind == FindingKind::OpticsOutOfRange {
+        // What has not happened is explained by nothing that has.
+        if matches!(kind, FindingKind::OpticsOutOfRange | FindingKind::HeadroomExceeded) {
             return Vec::new();
         }
         let mut candidates = deaths(subject);
@@ -578,6 +579,8 @@ impl Gate {
 fn missing(key: &FindingKey, view: View<'_>) -> Option<Vec<Subject>> {
     match &key.subject {
         _ if key.kind == FindingKind::SinglePointOfFailure => (view.because)(key),
+        // A group may be a shared risk, which misses nothing.
+        _ if key.kind == FindingKind::HeadroomExceeded => Some(Vec::new()),
         Subject::Group { name, .. } => Some((view.missing)(name)),
         _ => Some(Vec::new()),
     }

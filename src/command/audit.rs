@@ -16,6 +16,7 @@ use reqwest::{Client, Url};
 
 use self::report::Report;
 use super::Format;
+use crate::topology::headroom::Headroom;
 use crate::topology::ledger::{Auditor, Ledger, Scene, Without};
 
 /// For the connection, and between two pieces of the answer.
@@ -99,6 +100,7 @@ fn audit(args: &Args) -> Result<bool, Problem> {
     let mut auditor = Auditor::default();
     auditor.sync(&scene);
     let ledger = auditor.ledger_without(&scene, &without, true).map_err(|error| Problem::Usage(error.to_string()))?;
+    let ledger = if without.is_empty() { ledger.with_headroom(Headroom::of_scene(&scene)) } else { ledger };
     print(&ledger, &scene, args.format)?;
     Ok(is_fine(&ledger, args.fail_on))
 }

@@ -265,6 +265,12 @@ pub(super) fn read_detect(root: &mut Section<'_>) -> detect::Settings {
         read_timing(&mut section, &mut points.enabled, &mut points.pending_for, &mut points.keep_firing_for);
         section.finish();
     }
+    if let Some(mut section) = detect.section("headroom", help) {
+        let headroom = &mut settings.headroom;
+        section.boolean("estimates", &mut headroom.estimates);
+        read_timing(&mut section, &mut headroom.enabled, &mut headroom.pending_for, &mut headroom.keep_firing_for);
+        section.finish();
+    }
     if let Some(mut section) = detect.section("device", help) {
         let device = &mut settings.device;
         read_timing(&mut section, &mut device.enabled, &mut device.pending_for, &mut device.keep_firing_for);

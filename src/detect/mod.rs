@@ -11,6 +11,7 @@ pub mod device;
 pub mod drops;
 pub mod flapping;
 pub mod forecast;
+pub mod headroom;
 pub mod host_drops;
 pub mod link;
 pub mod optics;
@@ -31,6 +32,7 @@ use crate::fabric::{
     AdminStatus, DeviceId, DeviceState, Direction, FindingKey, FindingKind, HostLosses, InterfaceId, InterfaceState,
     LinkHealth, LinkId, LinkLoss, LinkState, OperStatus, Sensor, Subject, Timestamp, UtilizationSpread, Verdict,
 };
+use crate::topology::headroom::Headroom;
 use crate::topology::ledger::Audit;
 use crate::topology::{Change, GroupReport, LinkReport};
 
@@ -61,6 +63,8 @@ pub struct Settings {
     pub redundancy: redundancy::Settings,
     /// `[detect.single_points]`
     pub single_points: single_points::Settings,
+    /// `[detect.headroom]`
+    pub headroom: headroom::Settings,
     /// `[detect.device]`
     pub device: device::Settings,
     /// `[detect.optics]`
@@ -152,6 +156,7 @@ pub struct Detectors {
     /// There is one host, the one we run on.
     host: host_drops::Memory,
     single_points: single_points::Memory,
+    headroom: headroom::Memory,
 }
 
 impl Detectors {
@@ -168,6 +173,7 @@ impl Detectors {
             forecasts: HashMap::new(),
             host: host_drops::Memory::default(),
             single_points: single_points::Memory::new(),
+            headroom: headroom::Memory::new(),
         }
     }
 
@@ -229,6 +235,7 @@ impl Detectors {
                 }
                 (subject, FindingKind::DropsHost, None) => self.host.prime(subject),
                 (_, FindingKind::SinglePointOfFailure, _) => single_points::prime(key, &mut self.single_points),
+                (_, FindingKind::HeadroomExceeded, _) => drop(self.headroom.insert(key.clone(), None)),
                 // Of a detector that is not here (any more): nobody else would ever end it.
                 _ => {}
             }
@@ -256,6 +263,9 @@ impl Detectors {
         }
         if !self.settings.single_points.enabled {
             verdicts.extend(self.single_points.drain().map(|(key, _)| (key, Verdict::Absent)));
+        }
+        if !self.settings.headroom.enabled {
+            verdicts.extend(self.headroom.drain().map(|(key, _)| (key, Verdict::Absent)));
         }
         if !self.settings.device.enabled {
             for (id, memory) in &mut self.devices {
@@ -543,6 +553,14 @@ impl Detectors {
             return Verdicts::new();
         }
         single_points::look(&self.settings.single_points, now, audit, &mut self.single_points)
+    }
+
+    /// It was looked where load would go.
+    pub fn headroom(&mut self, now: Timestamp, headroom: &Headroom) -> Verdicts {
+        if !self.settings.headroom.enabled {
+            return Verdicts::new();
+        }
+        headroom::look(&self.settings.headroom, now, headroom, &mut self.headroom)
     }
 
     /// A device was asked.

@@ -65,16 +65,20 @@ impl Told {
 
 /// The identity of the finding about a part.
 pub fn key(part: &PartName) -> FindingKey {
-    let subject = match part {
+    FindingKey { kind: FindingKind::SinglePointOfFailure, subject: subject(part), direction: None }
+}
+
+/// What a part is to those who are told.
+pub(super) fn subject(part: &PartName) -> Subject {
+    match part {
         PartName::Device { name } => Subject::Device(name.clone()),
         PartName::Link { name, a, b } => Subject::Link { id: name.clone(), a: a.clone(), b: b.clone() },
         PartName::Risk { name } => Subject::Group { name: name.as_str().into(), device: None },
-    };
-    FindingKey { kind: FindingKind::SinglePointOfFailure, subject, direction: None }
+    }
 }
 
 /// The part that a key is about.
-fn part(key: &FindingKey) -> Option<PartName> {
+pub(super) fn part(key: &FindingKey) -> Option<PartName> {
     Some(match &key.subject {
         Subject::Device(name) => PartName::Device { name: name.clone() },
         Subject::Link { id, a, b } => PartName::Link { name: id.clone(), a: a.clone(), b: b.clone() },

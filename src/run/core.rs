@@ -24,6 +24,7 @@ use crate::detect;
 use crate::export::Exports;
 use crate::fabric::{DeviceId, Reading, Timestamp};
 use crate::history::History;
+use crate::topology::headroom::Headroom;
 use crate::topology::ledger::Audit;
 
 /// How long the loop sleeps when nothing comes: durations and staleness are looked at this often.
@@ -57,6 +58,8 @@ pub(super) enum Command {
     EndSilence(String, Sender<Result<Silence, String>>),
     /// The ledger was written anew.
     Audited(Box<Audit>),
+    /// It was looked where load would go.
+    Headroom(Arc<Headroom>),
     /// End.
     Stop,
 }
@@ -121,6 +124,7 @@ impl Core {
                         continue;
                     }
                     Ok(Command::Audited(audit)) => self.pipeline.audit(now, audit),
+                    Ok(Command::Headroom(headroom)) => self.pipeline.headroom(now, &headroom),
                     Ok(Command::Stop) | Err(TryRecvError::Disconnected) => {
                         self.remember();
                         return;

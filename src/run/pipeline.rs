@@ -18,6 +18,7 @@ use crate::fabric::{
     DeviceId, FindingKey, InterfaceId, InterfaceState, LinkHealth, LinkId, OperStatus, Reading, Sample, Sensor,
     SensorState, Subject, Timestamp,
 };
+use crate::topology::headroom::Headroom;
 use crate::topology::ledger::Audit;
 use crate::topology::{self, LinkReport, Topology, View};
 
@@ -154,6 +155,12 @@ impl Pipeline {
         let verdicts = self.detectors.audit(now, &audit);
         // What is told of a point is judged by what made it one.
         self.audited = Some(audit);
+        self.told(now, verdicts)
+    }
+
+    /// It was looked where load would go.
+    pub fn headroom(&mut self, now: Timestamp, headroom: &Headroom) -> Vec<Transition> {
+        let verdicts = self.detectors.headroom(now, headroom);
         self.told(now, verdicts)
     }
 

@@ -54,7 +54,7 @@ impl Status {
         let (table, rates) = (self.views.table().clone(), self.views.table().clone());
         let mutes = Arc::clone(&self.views);
         let (commands, deliverer) = (self.commands.clone(), Arc::clone(&self.deliverer));
-        let history = self.history.clone();
+        let (history, roomy) = (self.history.clone(), Arc::clone(&self.views));
         let (drawn, sketched) = (Arc::clone(&self.views), Mutex::new((Arc::<Drawing>::default(), Arc::default())));
         let (asked, host, healthy, ready) = (self.clone(), self.clone(), self.clone(), self);
         WebState {
@@ -88,10 +88,13 @@ impl Status {
                 let mut sketched = sketched.lock().unwrap_or_else(PoisonError::into_inner);
                 if !Arc::ptr_eq(&sketched.0, &drawing) {
                     let scene = Scene::new(clock::now(), &drawing.links, &drawing.groups, &drawing.outline);
+                    let (table, now) = (drawn.table(), clock::now());
+                    let scene = scene.with_loads(&drawing.links, &|id| table.spread(id, now));
                     *sketched = (drawing, Arc::new(scene));
                 }
                 Arc::clone(&sketched.1)
             }),
+            headroom: Arc::new(move || roomy.headroom()),
             history,
             host: Arc::new(move || host.host()),
             status: Arc::new(move || asked.json()),

@@ -9,6 +9,7 @@ use crate::aggregate::TableReader;
 use crate::alert::{Alert, Mutes};
 use crate::fabric::{GroupState, LinkLoss, LinkState, SensorState, Snapshot, Timestamp};
 use crate::topology::Outline;
+use crate::topology::headroom::Headroom;
 
 /// Links and groups as of one moment.
 #[derive(Debug, Default)]
@@ -31,6 +32,7 @@ pub struct Views {
     drawing: ArcSwap<Drawing>,
     alerts: ArcSwap<Vec<Alert>>,
     mutes: ArcSwap<Mutes>,
+    headroom: ArcSwap<Headroom>,
     ticked_at: AtomicI64,
 }
 
@@ -41,6 +43,7 @@ impl Views {
             drawing: ArcSwap::default(),
             alerts: ArcSwap::default(),
             mutes: ArcSwap::default(),
+            headroom: ArcSwap::default(),
             ticked_at: AtomicI64::new(now.as_micros()),
         }
     }
@@ -74,6 +77,11 @@ impl Views {
         self.mutes.load_full()
     }
 
+    /// What links would carry after each failure, as last looked at.
+    pub fn headroom(&self) -> Arc<Headroom> {
+        self.headroom.load_full()
+    }
+
     /// The table of interfaces and devices.
     pub fn table(&self) -> &TableReader {
         &self.table
@@ -91,6 +99,10 @@ impl Views {
     pub(super) fn show_alerts(&self, mut alerts: Vec<Alert>) {
         alerts.sort_by(|one, other| (other.since, &one.finding.key).cmp(&(one.since, &other.finding.key)));
         self.alerts.store(Arc::new(alerts));
+    }
+
+    pub(super) fn show_headroom(&self, headroom: Arc<Headroom>) {
+        self.headroom.store(headroom);
     }
 
     pub(super) fn show_mutes(&self, mutes: Mutes) {

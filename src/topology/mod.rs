@@ -12,6 +12,7 @@ mod directory;
 mod edges;
 pub mod graph;
 mod groups;
+pub mod headroom;
 pub mod ledger;
 mod links;
 mod memory;

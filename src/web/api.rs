@@ -95,7 +95,9 @@ pub(super) async fn links(State(state): State<WebState>, mut params: Params) -> 
                     .is_none_or(|device| [&one.a, &one.b].iter().any(|end| end.end.interface.device.as_str() == device))
             })
             .filter(|one| health.is_none_or(|health| one.health == health));
-        to_json(&links.map(|one| LinkView::new(one, &snapshot.losses, &*state.spread)).collect::<Vec<_>>())
+        let headroom = (state.headroom)();
+        let view = |one| LinkView::new(one, &snapshot.losses, &*state.spread, &headroom);
+        to_json(&links.map(view).collect::<Vec<_>>())
     })
     .await
 }

@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 use super::WebState;
 use super::api::{Answer, large, to_json};
 use super::query::{Params, Refusal};
+use crate::topology::headroom::Headroom;
 use crate::topology::ledger::{Auditor, Without};
 
 /// So many ledgers are written at a time, since one of a large fabric takes a second of a core; the next ones wait.
@@ -47,7 +48,7 @@ pub(super) async fn audit(
     if without.len() > MOST_TAKEN {
         return Err(Refusal::bad(format!("`without` is given more than {MOST_TAKEN} times")));
     }
-    let scene = (state.scene)();
+    let (scene, headroom) = ((state.scene)(), (state.headroom)());
     // Closed never: the permit is only awaited.
     let _permit = gate.0.acquire().await;
     large(move || {
@@ -56,6 +57,8 @@ pub(super) async fn audit(
         let ledger = auditor
             .ledger_without(&scene, &without, with_ways.unwrap_or(true))
             .map_err(|error| Refusal::new(StatusCode::BAD_REQUEST, error.to_string()))?;
+        // As it was last looked at: in a large fabric a look takes seconds.
+        let ledger = if without.is_empty() { ledger.with_headroom(Headroom::clone(&headroom)) } else { ledger };
         to_json(&ledger)
     })
     .await

@@ -29,6 +29,7 @@ use super::query::{Params, Refusal};
 use super::view::{self, DeviceView, GroupView, LinkView, SpreadOf};
 use crate::alert::{Alert, AlertView};
 use crate::fabric::Snapshot;
+use crate::topology::headroom::Headroom;
 
 /// How many may listen at a time: a team with its wall screens, not a crowd.
 const LISTENERS: usize = 64;
@@ -150,10 +151,10 @@ impl Told {
             return None;
         }
         self.seen = Some((snapshot.clone(), alerts.clone()));
-        let spread = Arc::clone(&state.spread);
+        let (spread, headroom) = (Arc::clone(&state.spread), (state.headroom)());
         let (text, hash) = tokio::task::spawn_blocking(move || {
             // Our own shapes with text keys: nothing in them that JSON could refuse.
-            let body = serde_json::to_string(&Body::new(&snapshot, &alerts, &*spread)).unwrap_or_default();
+            let body = serde_json::to_string(&Body::new(&snapshot, &alerts, &*spread, &headroom)).unwrap_or_default();
             let mut hasher = DefaultHasher::new();
             body.hash(&mut hasher);
             let hash = hasher.finish();
@@ -180,10 +181,11 @@ struct Body<'a> {
 }
 
 impl<'a> Body<'a> {
-    fn new(snapshot: &'a Snapshot, alerts: &[Alert], spread: &SpreadOf) -> Self {
+    fn new(snapshot: &'a Snapshot, alerts: &[Alert], spread: &SpreadOf, headroom: &'a Headroom) -> Self {
+        let link = |link| LinkView::new(link, &snapshot.losses, spread, headroom);
         Self {
             devices: snapshot.devices.iter().map(DeviceView::from).collect(),
-            links: snapshot.links.iter().map(|link| LinkView::new(link, &snapshot.losses, spread)).collect(),
+            links: snapshot.links.iter().map(link).collect(),
             groups: snapshot.groups.iter().map(GroupView::from).collect(),
             alerts: view::alerts(alerts, snapshot),
         }

@@ -9,6 +9,7 @@ use crate::aggregate::Basis;
 use crate::alert::{Alert, Mutes, Silence};
 use crate::fabric::{InterfaceId, Snapshot, UtilizationSpread};
 use crate::history::History;
+use crate::topology::headroom::Headroom;
 use crate::topology::ledger::Scene;
 
 /// A source of something that others own.
@@ -35,6 +36,8 @@ pub struct WebState {
     pub edit: Arc<dyn Fn(Edit) -> Result<Silence, String> + Send + Sync>,
     /// What the ledger is written from.
     pub scene: Source<Arc<Scene>>,
+    /// What links would carry after each failure.
+    pub headroom: Source<Arc<Headroom>>,
     /// The history, where it is kept.
     pub history: Option<History>,
     /// What `/api/host` shows: what this machine loses.

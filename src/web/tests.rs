@@ -24,7 +24,8 @@ use crate::fabric::{
 use crate::history::History;
 use crate::telemetry::Registry;
 use crate::topology::Outline;
-use crate::topology::ledger::{Device, Scene};
+use crate::topology::headroom::{After, Basis as Loads, Headroom, Method, Worst};
+use crate::topology::ledger::{Device, PartName, Scene};
 
 const T0: i64 = 1_795_478_400;
 
@@ -117,6 +118,7 @@ async fn world() -> World {
                 Arc::new(scene)
             })
         },
+        headroom: Arc::new(|| Arc::new(headroom())),
         history: Some(history),
         host: Arc::new(|| json!({ "losses": [] })),
         status: {
@@ -170,6 +172,24 @@ impl World {
         tokio::time::timeout(Duration::from_secs(5), reading).await.unwrap().unwrap();
         String::from_utf8_lossy(&answer).into_owned()
     }
+}
+
+/// Nothing was looked at, but one link.
+fn headroom() -> Headroom {
+    let (a, b) = (InterfaceId::new("leaf1", "spine1"), InterfaceId::new("spine1", "leaf1"));
+    let after = After {
+        link: LinkId::new(&a, &b),
+        from: "leaf1".into(),
+        to: "spine1".into(),
+        before_bps: 4e9,
+        after_bps: 13.1e9,
+        capacity_bps: 10e9,
+        within_bps: 0.0,
+        method: Method::Split,
+        basis: Loads::Now,
+    };
+    let without = PartName::Device { name: "spine2".into() };
+    Headroom { links: vec![Worst { without, utilization: 1.31, after }], ..Headroom::default() }
 }
 
 fn spread() -> UtilizationSpread {
@@ -328,6 +348,9 @@ async fn every_route_answers_in_its_shape() {
         (json!(0.9), Some(false)),
         "of the end that is watched"
     );
+    let worst = &link["headroom"];
+    assert_eq!((&worst["utilization"], &worst["without"]["name"]), (&json!(1.31), &json!("spine2")));
+    assert_eq!((&worst["after"]["method"], &worst["after"]["after_bps"]), (&json!("split"), &json!(13.1e9)));
     assert_eq!(link["drops_pps"], json!({ "a_to_b": 2.0, "b_to_a": null }));
     assert_eq!((&link["state"], &link["heard_at"]), (&json!("up"), &Value::Null));
     let groups = world.json("/api/groups").await;

@@ -16,6 +16,8 @@ use crate::fabric::{
     Percentiles, Quantity, Rate, Rates, SensorState, Snapshot, SpeedSource, Spread, Subject, Timestamp, Unknown,
     UnreachableReason, UtilizationSpread,
 };
+use crate::topology::headroom::{After, Headroom, Worst};
+use crate::topology::ledger::PartName;
 
 /// One element of `/api/devices`.
 #[derive(Serialize)]
@@ -257,6 +259,22 @@ pub(super) struct LinkView<'a> {
     drops_pps: BothWays,
     /// Frames that vanish although both ends count everything as fine.
     loss_ratio: LossWays,
+    /// After the failure that is worst for it; null where nothing can be claimed.
+    headroom: Option<WorstView<'a>>,
+}
+
+/// One direction of a link, the busier, after the failure that is worst for it.
+#[derive(Serialize)]
+struct WorstView<'a> {
+    without: &'a PartName,
+    utilization: f64,
+    after: &'a After,
+}
+
+impl<'a> From<&'a Worst> for WorstView<'a> {
+    fn from(Worst { without, utilization, after }: &'a Worst) -> Self {
+        Self { without, utilization: (utilization * 1e4).round() / 1e4, after }
+    }
 }
 
 /// Each way an estimate, or null and the reason under `why`.
@@ -340,7 +358,7 @@ fn last_hour(from: &EndState, to: &EndState, spread: &SpreadOf) -> Option<Percen
 }
 
 impl<'a> LinkView<'a> {
-    pub(super) fn new(link: &'a LinkState, losses: &[LinkLoss], spread: &SpreadOf) -> Self {
+    pub(super) fn new(link: &'a LinkState, losses: &[LinkLoss], spread: &SpreadOf, headroom: &'a Headroom) -> Self {
         Self {
             id: &link.id,
             a: (&link.a).into(),
@@ -357,6 +375,7 @@ impl<'a> LinkView<'a> {
             },
             drops_pps: BothWays { a_to_b: drops(&link.a, &link.b), b_to_a: drops(&link.b, &link.a) },
             loss_ratio: LossWays::of(link, losses),
+            headroom: headroom.of(&link.id).map(Into::into),
         }
     }
 }

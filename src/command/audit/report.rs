@@ -6,13 +6,16 @@ use anstyle::{AnsiColor, Style};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 use crate::command::top::text::Text;
-use crate::topology::ledger::{Ledger, Point, Scene, Standing, Ways, WhatIf};
+use crate::topology::headroom::{After, Basis, Headroom, Method, words};
+use crate::topology::ledger::{Ledger, PartName, Point, Scene, Standing, Ways, WhatIf};
 
 const BAD: Style = AnsiColor::Red.on_default().bold();
 const WARN: Style = AnsiColor::Yellow.on_default();
 const GOOD: Style = AnsiColor::Green.on_default();
 const HEAD: Style = Style::new().bold();
 
+/// Links that are listed; they are many.
+const MOST_LINKS: usize = 20;
 /// Lines of one section; the rest is counted.
 const MOST: usize = 50;
 
@@ -43,6 +46,9 @@ impl fmt::Display for Report<'_> {
         if ledger.points_left_out > 0 {
             writeln!(f, "and {} more single points", ledger.points_left_out)?;
         }
+        if let Some(headroom) = &ledger.headroom {
+            headroom_report(f, headroom)?;
+        }
         groups(f, ledger)?;
         ways(f, &ledger.ways, ledger.ways_bound)?;
         match ledger.findings {
@@ -51,6 +57,44 @@ impl fmt::Display for Report<'_> {
             n => writeln!(f, "\n{BAD}{n} findings{BAD:#}"),
         }
     }
+}
+
+fn headroom_report(f: &mut fmt::Formatter<'_>, headroom: &Headroom) -> fmt::Result {
+    section(f, "Would not be survived", WARN, headroom.cases.iter().map(|case| case.summary.clone()))?;
+    if headroom.cases_left_out > 0 {
+        writeln!(f, "and {} more failures", headroom.cases_left_out)?;
+    }
+    if !headroom.links.is_empty() {
+        let all = headroom.links.len() + headroom.links_left_out;
+        writeln!(f, "\n{HEAD}Links after the worst failure ({all}){HEAD:#}")?;
+        let mut table = table(&["LINK", "NOW", "AFTER", "CAPACITY", "IF THIS FAILS"]);
+        for worst in headroom.links.iter().take(MOST_LINKS) {
+            let After { link, before_bps, after_bps, capacity_bps, within_bps, method, basis, .. } = &worst.after;
+            let off = within_bps / capacity_bps * 100.0;
+            let how = match method {
+                Method::Split => String::new(),
+                Method::Estimate => format!(" ~{off:.0}"),
+            };
+            let share = format!("{:.0}{how} %", after_bps / capacity_bps * 100.0);
+            let what = match &worst.without {
+                PartName::Device { name } => name.to_string(),
+                PartName::Link { name, .. } => name.to_string(),
+                PartName::Risk { name } => name.clone(),
+            };
+            let when = if *basis == Basis::Busy { ", in the busy hour" } else { "" };
+            let now = format!("{:.0} %", before_bps / capacity_bps * 100.0);
+            let capacity = words::bits(*capacity_bps);
+            table.add_row([safe(link.as_str()), now, share, capacity, format!("{}{when}", safe(&what))]);
+        }
+        writeln!(f, "{table}")?;
+        if all > MOST_LINKS {
+            writeln!(f, "  and {} more; --format json has the fullest", all - MOST_LINKS)?;
+        }
+    }
+    for note in &headroom.notes {
+        writeln!(f, "  {}", safe(note))?;
+    }
+    Ok(())
 }
 
 fn what_if_report(f: &mut fmt::Formatter<'_>, what_if: &WhatIf) -> fmt::Result {
@@ -67,8 +111,20 @@ fn what_if_report(f: &mut fmt::Formatter<'_>, what_if: &WhatIf) -> fmt::Result {
     };
     section(f, "Redundancy that would be gone", WARN, what_if.groups.iter().map(group))?;
     section(f, "Would become single points of failure", WARN, what_if.points.iter().cloned())?;
+    if let Some(case) = &what_if.headroom {
+        let line = |after: &After| {
+            format!("{} more than fits: {}", words::bits(after.after_bps - after.capacity_bps), words::load(after))
+        };
+        section(f, "Would be too full", BAD, case.over.iter().map(line))?;
+        if case.over_total > case.over.len() {
+            writeln!(f, "  and {} more", case.over_total - case.over.len())?;
+        }
+    }
     match what_if.findings() {
         0 => writeln!(f, "\n{GOOD}Nothing would be lost.{GOOD:#}"),
+        _ if what_if.cut_off.is_empty() && what_if.headroom.is_some() => {
+            writeln!(f, "\n{BAD}Nobody would be cut off, and not all of today's load would fit.{BAD:#}")
+        }
         _ if what_if.cut_off.is_empty() => {
             writeln!(f, "\n{WARN}Nobody would be cut off, and the next failure would be one too many.{WARN:#}")
         }

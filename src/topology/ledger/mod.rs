@@ -26,8 +26,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::fabric::{DeviceId, GroupKind, InterfaceId, LinkHealth, LinkId, Timestamp};
 use crate::topology::graph::{Edge, EdgeState, Graph, Lens, Name, Node, Part, Wire};
+use crate::topology::headroom::Headroom;
 
-pub use scene::{Device, Group, Link, Scene};
+pub use scene::{Device, EdgeLoad, Group, Link, LinkLoad, Scene};
 pub use what_if::{GroupLoss, WhatIf, Without, WithoutError};
 
 use what_if::Lost;
@@ -160,7 +161,7 @@ pub struct Ways {
 }
 
 /// What is not as it should be, and what there is.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Ledger {
     /// When it was so.
     #[serde(with = "moment")]
@@ -185,6 +186,19 @@ pub struct Ledger {
     pub unmatched: Vec<String>,
     /// The shared risks that are declared.
     pub risks: Vec<String>,
+    /// What links would carry after each failure, where it was looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub headroom: Option<Headroom>,
+}
+
+impl Ledger {
+    /// With what links would carry after each failure: those that would not be survived are findings.
+    #[must_use]
+    pub fn with_headroom(mut self, headroom: Headroom) -> Self {
+        self.findings += headroom.cases.len() + headroom.cases_left_out;
+        self.headroom = Some(headroom.listed());
+        self
+    }
 }
 
 /// A ledger, and what may be true beside it.
@@ -204,44 +218,73 @@ pub struct Auditor {
     graph: Graph,
     /// The links of the last scene, with the time of their last change.
     since: HashMap<LinkId, Timestamp>,
+    /// The last scene's devices and links, in their order.
+    devices: Vec<DeviceId>,
+    links: Vec<Link>,
 }
 
 impl Auditor {
-    /// Take over what changed; true if anything that matters did.
+    /// Take over what changed; true if anything that matters did. Both scenes are sorted: what is as it was costs a
+    /// comparison, and only what is new, gone or otherwise is looked up.
     pub fn sync(&mut self, scene: &Scene) -> bool {
         let mut changed = false;
-        for device in &scene.devices {
-            let known = self.graph.node_count();
-            self.graph.node(&Name { device: device.name.clone(), watched: true });
-            changed |= self.graph.node_count() != known;
+        if !self.devices.iter().eq(scene.devices.iter().map(|device| &device.name)) {
+            for device in &scene.devices {
+                let known = self.graph.node_count();
+                self.graph.node(&Name { device: device.name.clone(), watched: true });
+                changed |= self.graph.node_count() != known;
+            }
+            self.devices = scene.devices.iter().map(|device| device.name.clone()).collect();
         }
+        let same_places = self.links.len() == scene.links.len()
+            && self.links.iter().zip(&scene.links).all(|(was, is)| was.id == is.id);
+        let before = std::mem::take(&mut self.links);
+        if same_places {
+            self.links = before;
+            for (at, link) in scene.links.iter().enumerate() {
+                if self.links[at] != *link {
+                    changed |= self.set(link);
+                    self.links[at] = link.clone();
+                }
+            }
+            return changed;
+        }
+        let mut was = before.into_iter().peekable();
+        let mut links = Vec::with_capacity(scene.links.len());
         for link in &scene.links {
-            let mut node = |end: &crate::fabric::LinkEnd| {
-                self.graph.node(&Name { device: end.interface.device.clone(), watched: end.watched })
-            };
-            let (a, b) = (node(&link.a), node(&link.b));
-            let state = match link.health {
-                LinkHealth::Up => EdgeState::Works,
-                LinkHealth::Unknown => EdgeState::Unknown,
-                LinkHealth::Down => EdgeState::Down,
-            };
-            changed |=
-                self.graph.set_edge(&link.id, Wire { a, b, capacity_bps: link.capacity_bps.unwrap_or(0), state });
-            if let Some(since) = self.since.get_mut(&link.id) {
-                *since = link.since;
-            } else {
-                self.since.insert(link.id.clone(), link.since);
+            while let Some(gone) = was.next_if(|was| was.id < link.id) {
+                changed |= self.graph.remove_edge(&gone.id);
+                self.since.remove(&gone.id);
+            }
+            match was.next_if(|was| was.id == link.id) {
+                Some(known) if known == *link => links.push(known),
+                _ => {
+                    changed |= self.set(link);
+                    links.push(link.clone());
+                }
             }
         }
-        if self.since.len() > scene.links.len() {
-            let present: HashSet<&LinkId> = scene.links.iter().map(|link| &link.id).collect();
-            let gone: Vec<LinkId> = self.since.keys().filter(|id| !present.contains(id)).cloned().collect();
-            for id in gone {
-                changed |= self.graph.remove_edge(&id);
-                self.since.remove(&id);
-            }
+        for gone in was {
+            changed |= self.graph.remove_edge(&gone.id);
+            self.since.remove(&gone.id);
         }
+        self.links = links;
         changed
+    }
+
+    /// A link is new, or otherwise.
+    fn set(&mut self, link: &Link) -> bool {
+        let mut node = |end: &crate::fabric::LinkEnd| {
+            self.graph.node(&Name { device: end.interface.device.clone(), watched: end.watched })
+        };
+        let (a, b) = (node(&link.a), node(&link.b));
+        let state = match link.health {
+            LinkHealth::Up => EdgeState::Works,
+            LinkHealth::Unknown => EdgeState::Unknown,
+            LinkHealth::Down => EdgeState::Down,
+        };
+        self.since.insert(link.id.clone(), link.since);
+        self.graph.set_edge(&link.id, Wire { a, b, capacity_bps: link.capacity_bps.unwrap_or(0), state })
     }
 
     /// The graph as of the last `sync`.
@@ -283,7 +326,8 @@ impl Auditor {
         let lost = what_if::resolve(&self.graph, scene, without)?;
         let before = self.look(scene, &Lost::default(), false);
         let mut after = self.look(scene, &lost, with_ways);
-        let what_if = what_if::compare(without, &lost, &before, &after);
+        let mut what_if = what_if::compare(without, &lost, &before, &after);
+        what_if.headroom = what_if::headroom(&self.graph, scene, without, &lost);
         after.findings = what_if.findings();
         after.what_if = Some(what_if);
         Ok(after)
@@ -342,6 +386,7 @@ impl Auditor {
             ways_bound: search::MOST_WAYS,
             unmatched: unmatched.into_iter().map(|unmatched| unmatched.0).collect(),
             risks: scene.risks.iter().map(|risk| risk.name.clone()).collect(),
+            headroom: None,
         }
     }
 

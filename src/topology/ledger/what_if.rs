@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::fabric::{DeviceId, LinkId};
 use crate::topology::graph::{Edge, Graph, Lens, Name, Node};
+use crate::topology::headroom::{self, Case};
 
 use super::{CutOff, Ledger, PartName, Scene, Standing, search};
 
@@ -139,7 +140,7 @@ pub(super) fn resolve(graph: &Graph, scene: &Scene, without: &[Without]) -> Resu
 }
 
 /// What would be lost.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct WhatIf {
     /// What was taken away.
     pub without: Vec<String>,
@@ -149,6 +150,9 @@ pub struct WhatIf {
     pub groups: Vec<GroupLoss>,
     /// What would become a single point of failure, in a sentence each.
     pub points: Vec<String>,
+    /// Links that would be too full, and by how much; none where all would fit or loads are not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub headroom: Option<Case>,
 }
 
 /// A group that would lose links.
@@ -170,8 +174,32 @@ impl WhatIf {
     /// Whoever would be cut off, doubling that would be gone, and points that would be new.
     pub fn findings(&self) -> usize {
         let gone = self.groups.iter().filter(|group| matches!(group.state, Standing::Lost | Standing::Critical));
-        self.cut_off.len() + gone.count() + self.points.len()
+        let full = usize::from(self.headroom.is_some());
+        self.cut_off.len() + gone.count() + self.points.len() + full
     }
+}
+
+/// Where the load would go.
+pub(super) fn headroom(graph: &Graph, scene: &Scene, without: &[Without], lost: &Lost) -> Option<Case> {
+    if scene.loads.is_empty() {
+        return None;
+    }
+    let part = match (without, lost.edges.iter().next()) {
+        ([Without::Device(_)], _) => PartName::Device { name: lost.devices.iter().next()?.clone() },
+        ([Without::Link(_)], Some(edge)) => {
+            let id = graph.link(*edge)?;
+            let at = scene.links.binary_search_by(|link| link.id.cmp(id)).ok()?;
+            let super::Link { id, a, b, .. } = &scene.links[at];
+            PartName::Link { name: id.clone(), a: a.interface.clone(), b: b.interface.clone() }
+        }
+        _ => {
+            let names: Vec<String> = without.iter().map(ToString::to_string).collect();
+            PartName::Risk { name: names.join(" and ") }
+        }
+    };
+    let devices: Vec<DeviceId> = lost.devices.iter().cloned().collect();
+    let links: Vec<LinkId> = lost.links.iter().cloned().collect();
+    headroom::without(scene, &part, &devices, &links)
 }
 
 /// The difference that it makes.
@@ -207,5 +235,6 @@ pub(super) fn compare(without: &[Without], lost: &Lost, before: &Ledger, after: 
         cut_off: after.cut_off.iter().filter(|one| !before.cut_off.contains(one)).cloned().collect(),
         groups,
         points: after.points.iter().filter(is_new).map(|point| point.summary.clone()).collect(),
+        headroom: None,
     }
 }

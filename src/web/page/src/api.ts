@@ -52,6 +52,24 @@ export interface Loss {
   until: string;
 }
 
+export interface After {
+  link: string;
+  from: string;
+  to: string;
+  before_bps: number;
+  after_bps: number;
+  capacity_bps: number;
+  within_bps: number;
+  method: "split" | "estimate";
+  basis: "now" | "busy";
+}
+
+export interface Worst {
+  without: { kind: "device" | "link" | "risk"; name: string };
+  utilization: number;
+  after: After;
+}
+
 export interface Link {
   id: string;
   a: LinkEnd;
@@ -63,6 +81,8 @@ export interface Link {
   /** 0 to 1, against the slower of both ends. */
   utilization: BothWays;
   drops_pps?: BothWays;
+  /** After the failure that is worst for it; null where nothing can be claimed. */
+  headroom?: Worst | null;
   loss_ratio?: { a_to_b: Loss | null; b_to_a: Loss | null; why?: { a_to_b?: string; b_to_a?: string } };
   unknown?: Record<string, string>;
 }
@@ -190,6 +210,7 @@ export interface Ledger {
     cut_off: CutOff[];
     groups: { name: string; planned: number; before: number; after: number; state: Standing }[];
     points: string[];
+    headroom?: HeadroomCase;
   } | null;
   cut_off: CutOff[];
   points: Point[];
@@ -199,6 +220,17 @@ export interface Ledger {
   ways_bound: number;
   unmatched: string[];
   risks: string[];
+  headroom?: { cases: HeadroomCase[]; cases_left_out: number; links: Worst[]; links_left_out: number; notes: string[] };
+}
+
+/** A failure that would not be survived. */
+export interface HeadroomCase {
+  kind: "device" | "link" | "risk";
+  name: string;
+  over: After[];
+  over_total: number;
+  lost_bps: number;
+  summary: string;
 }
 
 /** A request that was not answered with what it asked for. */

@@ -88,6 +88,8 @@ function Loss({ what }: { what: NonNullable<Ledger["what_if"]> }): JSX.Element {
   const gone = what.groups.filter(({ state }) => state === "lost" || state === "critical");
   const verdict = what.cut_off.length > 0
     ? <Badge state="critical" text="Somebody would be cut off." />
+    : what.headroom
+      ? <Badge state="critical" text="Nobody would be cut off, and not all of the load would fit." />
     : gone.length > 0 || what.points.length > 0
       ? <Badge state="warning" text="Nobody would be cut off, and the next failure would be one too many." />
       : <Badge state="ok" text="Nothing would be lost." />;
@@ -95,6 +97,7 @@ function Loss({ what }: { what: NonNullable<Ledger["what_if"]> }): JSX.Element {
     <div class="loss" role="status">
       <p class="verdict">{verdict}</p>
       <Lines title="Would be cut off" lines={what.cut_off.map(({ name, to }) => <><b><Name>{name}</Name></b> would have no way to <Text>{to}</Text></>)} />
+      <Lines title="Would be too full" lines={what.headroom ? [<Text>{what.headroom.summary}</Text>] : []} />
       <Lines title="Would become single points of failure" lines={what.points.map((summary) => <Text>{summary}</Text>)} />
       <Lines
         title="Redundancy that would be gone"
@@ -135,6 +138,19 @@ function AsItIs({ ledger }: { ledger: Ledger }): JSX.Element {
           ? <PointList points={news} ledger={ledger} />
           : <Empty><p>{ledger.cut_off.length > 0 ? "None beside that." : "None: no single device, link or shared risk that was doubled would cut anybody off."}</p></Empty>}
       </Panel>
+      {ledger.headroom && ledger.headroom.cases.length > 0 && (
+        <Panel title="Would not be survived" note={<><span>{count(ledger.headroom.cases.length + ledger.headroom.cases_left_out)}</span><span>what these carry does not fit on what would be left</span></>}>
+          <ul class="points">
+            {ledger.headroom.cases.slice(0, MOST_LINES).map(({ kind, name, summary }) => (
+              <li key={`${kind} ${name}`}>
+                <Badge state="warning" text={kind === "risk" ? "shared risk" : kind} />
+                <div><p><Text>{summary}</Text></p></div>
+                <nav><a href={toAudit([kind === "device" ? name : `${kind}:${name}`])}>What if?</a></nav>
+              </li>
+            ))}
+          </ul>
+        </Panel>
+      )}
       {always.length > 0 && (
         <Panel title="Never doubled" note={<><span>{count(always.length)}</span><span>by plan; told as alerts only where [[protect]] asks for it</span></>}>
           <PointList points={always} ledger={ledger} />

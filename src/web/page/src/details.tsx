@@ -68,6 +68,14 @@ export function LinkView({ fabric, id }: { fabric: Fabric; id: string }): JSX.El
         <p><Badge state={link.state} /> for <Since at={link.since} /> · {heard(link)} · <a href={toAudit([`link:${id}`])}>what if it were gone?</a></p>
       </div>
       <About fabric={fabric} link={id} />
+      {link.headroom && (
+        <p class="pad">
+          <Badge state={link.headroom.utilization > 1 ? "critical" : "ok"} text={`${Math.round(link.headroom.utilization * 100)} % after the worst failure`} />{" "}
+          if <a href={toAudit([partOf(link.headroom.without)])}><Name>{link.headroom.without.name}</Name></a> fails: {bps(link.headroom.after.after_bps)} from <Name>{link.headroom.after.from}</Name>, of {bps(link.headroom.after.capacity_bps)}
+          {link.headroom.after.method === "estimate" && <span class="muted"> (estimated, give or take {bps(link.headroom.after.within_bps)})</span>}
+          {link.headroom.after.basis === "busy" && <span class="muted"> in the busy hour</span>}
+        </p>
+      )}
       <div class="pair">
         <EndPanel fabric={fabric} link={link} from="a" />
         <EndPanel fabric={fabric} link={link} from="b" />
@@ -77,6 +85,8 @@ export function LinkView({ fabric, id }: { fabric: Fabric; id: string }): JSX.El
     </>
   );
 }
+
+const partOf = ({ kind, name }: { kind: string; name: string }): string => (kind === "device" ? name : `${kind}:${name}`);
 
 const endOf = ({ device, interface: name }: LinkEnd): { device: string; interface: string } => ({ device, interface: name });
 
