@@ -91,7 +91,7 @@ const LOSSES: [Loss; 7] = [
 const TURN: Duration = Duration::from_secs(30);
 
 /// How long the course of a loss is kept when it is over.
-const TRACE_KEPT: Duration = Duration::from_secs(900);
+pub(super) const TRACE_KEPT: Duration = Duration::from_secs(900);
 
 #[derive(Clone, Copy)]
 struct Loss {

@@ -181,7 +181,8 @@ mod tests {
     }
 
     fn said(headroom: &Headroom, memory: &mut Memory) -> Vec<&'static str> {
-        let verdicts = look(&Settings::default(), Timestamp::from_secs(1_000), headroom, memory);
+        let believing = Settings { estimates: true, ..Settings::default() };
+        let verdicts = look(&believing, Timestamp::from_secs(1_000), headroom, memory);
         let word = |(_, verdict): (_, Verdict)| match verdict {
             Verdict::Present(_) => "present",
             Verdict::Absent => "absent",
@@ -215,7 +216,15 @@ mod tests {
 
     #[test]
     fn the_finding_names_the_worst_and_counts_the_rest() {
-        let headroom = headroom(Some(after(13.1, 0.2)));
+        let measured = After { method: Method::Split, ..after(13.1, 0.0) };
+        let estimated = look(
+            &Settings::default(),
+            Timestamp::from_secs(1_000),
+            &headroom(Some(after(13.1, 0.2))),
+            &mut Memory::new(),
+        );
+        assert!(estimated.is_empty(), "estimates are told where that is asked for");
+        let headroom = headroom(Some(measured));
         let verdicts = look(&Settings::default(), Timestamp::from_secs(1_000), &headroom, &mut Memory::new());
         let Verdict::Present(finding) = &verdicts[0].1 else { panic!("not told") };
         assert_eq!(finding.severity, Severity::Warning);

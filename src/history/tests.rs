@@ -325,7 +325,7 @@ fn the_oldest_goes_first_by_age_and_by_size() {
     assert!(kept[48..72].iter().all(|rate| *rate == Some(1000.0)), "{kept:?}");
 
     let folder = scratch();
-    let small = Settings { max_bytes: 1536 << 10, ..settings(folder.path()) };
+    let small = Settings { max_bytes: 320 << 10, ..settings(folder.path()) };
     let (engine, mut writer) = writer_with(&small);
     let mut seed = 1u64;
     let mut count = |sum: &mut u64| {
@@ -344,10 +344,10 @@ fn the_oldest_goes_first_by_age_and_by_size() {
             engine.level(Tier::Full).partitions.load().last().unwrap().keyspace.rotate_memtable_and_wait().unwrap();
             most = most.max(engine.disk_bytes());
             writer.maintain(Timestamp::from_secs(T0 + second)).unwrap();
-            assert!(engine.disk_bytes() <= 1536 << 10, "{} bytes", engine.disk_bytes());
+            assert!(engine.disk_bytes() <= 320 << 10, "{} bytes", engine.disk_bytes());
         }
     }
-    assert!(most > 1536 << 10, "{most}: the budget was never reached");
+    assert!(most > 320 << 10, "{most}: the budget was never reached");
     let got = in_bps(&engine, 0, 10 * 86_400 - 600, 3600);
     assert!(got[192..].iter().all(Option::is_some), "{got:?}");
 }
