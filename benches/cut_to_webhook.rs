@@ -28,7 +28,7 @@ fn main() {
     }
     let Some(lab) = Lab::up(2, 2, 1) else { return };
     let receiver = lab.receiver();
-    let selvedge = lab.selvedge(&lab.config(4, ""));
+    let selvedge = lab.selvedge(&lab.config(4, "[detect.flapping]\nenabled = false\n"));
     wait_for("all cables are known", Duration::from_secs(60), || {
         let links = lab.get("/api/links").ok()?;
         let up = links.as_array()?.iter().filter(|link| link["state"] == "up").count();

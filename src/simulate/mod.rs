@@ -17,7 +17,7 @@ mod fabric;
 mod fleet;
 mod names;
 mod port;
-mod recording;
+pub mod recording;
 mod serve;
 mod switch;
 mod tables;

@@ -233,5 +233,5 @@ async fn a_test_alert_goes_to_every_kind() {
     let (status, said) = run("hook", &[]).await.unwrap();
     assert!(status == Some(1) && said.contains("cannot connect") && !said.contains("TOKEN"), "{said}");
     let (status, said) = run("hok", &[]).await.unwrap();
-    assert!(status == Some(1) && said.contains("there is no receiver \"hok\""), "{said}");
+    assert!(status == Some(1) && said.contains("there is no receiver or export \"hok\""), "{said}");
 }
