@@ -18,7 +18,7 @@
 //! |---|---|---|
 //! | words | [`fabric`] | imports nothing of ours |
 //! | pure  | [`snmp`] [`mib`] [`aggregate`] [`topology`] [`detect`] [`alert`] | words only and each other; no tokio, no sockets, no files, no clocks, no logging: `now` is handed in |
-//! | shell | [`config`] [`collect`] [`deliver`] [`export`] [`history`] [`web`] [`simulate`] [`telemetry`] | reads clocks, owns sockets, files and tasks |
+//! | shell | [`config`] [`collect`] [`deliver`] [`export`] [`history`] [`web`] [`simulate`] [`http`] [`telemetry`] | reads clocks, owns sockets, files and tasks |
 //! | top   | [`run`] [`command`] | the only wiring |
 //!
 //! `collect` never sees what is behind the queue into `aggregate`; `deliver`, `export`, `history`
@@ -41,6 +41,7 @@ pub mod config;
 pub mod deliver;
 pub mod export;
 pub mod history;
+pub mod http;
 pub mod simulate;
 pub mod telemetry;
 pub mod web;

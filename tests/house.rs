@@ -10,14 +10,15 @@ const PURE: &[&str] = &["snmp", "mib", "aggregate", "topology", "detect", "alert
 /// What each shell room may see of ours beside the words, the pure rooms and itself.
 const SHELL: &[(&str, &[&str])] = &[
     ("collect", &["telemetry"]),
-    ("deliver", &["telemetry"]),
-    ("export", &["telemetry", "history"]),
+    ("deliver", &["http", "telemetry"]),
+    ("export", &["http", "telemetry", "history"]),
     ("history", &["telemetry"]),
     ("web", &["telemetry", "history", "export"]),
     // System calls are everybody's, collectors are not.
     ("simulate", &["telemetry", "collect::sys"]),
     // The settings of every room are filled here, so it may name them all.
-    ("config", &["collect", "deliver", "export", "history", "web", "telemetry"]),
+    ("config", &["collect", "deliver", "export", "history", "web", "http", "telemetry"]),
+    ("http", &[]),
     ("telemetry", &[]),
 ];
 

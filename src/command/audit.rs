@@ -12,10 +12,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args as ClapArgs, ValueEnum};
-use reqwest::{Client, Url};
+use reqwest::Url;
 
 use self::report::Report;
 use super::Format;
+use crate::http;
 use crate::topology::headroom::Headroom;
 use crate::topology::ledger::{Auditor, Ledger, Scene, Without};
 
@@ -167,37 +168,26 @@ fn ask(url: &Url) -> Result<Scene, Problem> {
 }
 
 async fn fetch(url: &Url) -> Result<Vec<u8>, String> {
-    // Somebody else installed one already: then that one is used.
-    let _ = rustls::crypto::ring::default_provider().install_default();
     let mut url = url.clone();
     let path = format!("{}/api/audit/snapshot", url.path().trim_end_matches('/'));
     url.set_path(&path);
-    let client = Client::builder()
+    let client = http::client(std::slice::from_ref(&url), None)
+        .map_err(http::innermost)?
         .connect_timeout(PATIENCE)
         .read_timeout(PATIENCE)
         .redirect(reqwest::redirect::Policy::none())
         .build()
-        .map_err(explain)?;
-    let mut response = client.get(url).send().await.map_err(explain)?;
+        .map_err(http::innermost)?;
+    let mut response = client.get(url).send().await.map_err(http::innermost)?;
     if !response.status().is_success() {
         return Err(format!("it answers {}", response.status()));
     }
     let mut bytes = Vec::new();
-    while let Some(piece) = response.chunk().await.map_err(explain)? {
+    while let Some(piece) = response.chunk().await.map_err(http::innermost)? {
         bytes.extend_from_slice(&piece);
         if bytes.len() as u64 > LONGEST {
             return Err("it sends more than a fabric has".into());
         }
     }
     Ok(bytes)
-}
-
-/// The innermost reason, in words; the address is told elsewhere.
-fn explain(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut innermost: &dyn std::error::Error = &error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    innermost.to_string()
 }

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::{Format, complete};
 use crate::alert::Matcher;
+use crate::http;
 
 /// How long an instance may take to answer.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -122,17 +123,8 @@ struct Instance {
 
 impl Instance {
     fn new(url: Url) -> Result<Self, String> {
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut builder = Client::builder()
-            .user_agent(concat!("selvedge/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .timeout(PATIENCE);
-        if url.scheme() == "http" {
-            builder = builder.tls_certs_only([]);
-        }
-        if url.host_str().is_some_and(|host| host == "localhost" || host.starts_with("127.") || host == "[::1]") {
-            builder = builder.no_proxy();
-        }
+        let builder = http::client(std::slice::from_ref(&url), None).map_err(|error| error.to_string())?;
+        let builder = builder.redirect(reqwest::redirect::Policy::none()).timeout(PATIENCE);
         Ok(Self { client: builder.build().map_err(|error| error.to_string())?, url })
     }
 

@@ -33,6 +33,7 @@ use self::look::Look;
 use self::stream::Parser;
 use super::run::Signals;
 use super::{Format, complete};
+use crate::http;
 
 /// For the connection, and for the first event after it.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -213,8 +214,6 @@ struct Feed {
 
 impl Feed {
     fn new(url: Url) -> Result<Self, String> {
-        // Somebody else installed one already: then that one is used.
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let mut shown = url.clone();
         // Refused by addresses without a host, which have no password either.
         let _ = shown.set_password(None);
@@ -224,11 +223,12 @@ impl Feed {
         let mut events = url;
         let path = format!("{}/api/events", events.path().trim_end_matches('/'));
         events.set_path(&path);
-        let client = Client::builder()
+        let client = http::client(std::slice::from_ref(&events), None)
+            .map_err(http::innermost)?
             .connect_timeout(PATIENCE)
             .redirect(reqwest::redirect::Policy::none())
             .build()
-            .map_err(|error| format!("cannot make a client: {}", explain(error)))?;
+            .map_err(|error| format!("cannot make a client: {}", http::innermost(error)))?;
         Ok(Self { client, events, shown, response: None, parser: Parser::default(), waiting: None })
     }
 
@@ -242,7 +242,7 @@ impl Feed {
         (self.response, self.parser, self.waiting) = (None, Parser::default(), None);
         let asked = self.client.get(self.events.clone()).header("accept", "text/event-stream").send();
         let response = match tokio::time::timeout(PATIENCE, asked).await {
-            Ok(response) => response.map_err(explain)?,
+            Ok(response) => response.map_err(http::innermost)?,
             Err(_) => return Err("it does not answer".into()),
         };
         if !response.status().is_success() {
@@ -264,7 +264,7 @@ impl Feed {
             }
             let Some(response) = &mut self.response else { return Err("not connected".into()) };
             let piece = match tokio::time::timeout(SILENCE, response.chunk()).await {
-                Ok(piece) => piece.map_err(explain)?,
+                Ok(piece) => piece.map_err(http::innermost)?,
                 Err(_) => return Err("it is silent".into()),
             };
             let Some(piece) = piece else { return Err("it ended".into()) };
@@ -303,14 +303,4 @@ impl Feed {
             }
         }
     }
-}
-
-/// The innermost reason, in words; the address is told elsewhere.
-fn explain(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut innermost: &dyn std::error::Error = &error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    innermost.to_string()
 }

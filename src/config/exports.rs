@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::context::{Found, quote};
 use super::reader::Section;
-use super::receivers::{read_ca, read_headers, read_url};
-use super::{secret, suggest};
+use super::receivers::{is_kind, read_ca, read_headers, read_url};
+use super::secret;
 use crate::export::{ExportKind, ExportSettings, Precision};
 use crate::fabric::Secret;
 
@@ -46,7 +46,8 @@ pub(super) fn read_exports(root: &mut Section<'_>) -> Vec<ExportSettings> {
             context.take_name(&mut names, name, "exports");
         }
         section.require("kind", KINDS_HELP);
-        let kind = section.text("kind", KINDS_HELP).filter(|word| is_kind(&section, word));
+        let kind =
+            section.text("kind", KINDS_HELP).filter(|word| is_kind(&section, word, "export", &KINDS, KINDS_HELP));
         section.hint("tag", "did you mean `tags`?");
         section.hint("labels", "did you mean `tags`? They are labels in Prometheus");
         section.hint("database", "InfluxDB 3 calls a bucket a database: write bucket = \"NAME\"");
@@ -58,7 +59,7 @@ pub(super) fn read_exports(root: &mut Section<'_>) -> Vec<ExportSettings> {
         export.token = secret::secret(&mut section, "token").map(|token| token.value);
         let tokenless = wanted && export.token.is_none();
         export.headers = read_headers(&mut section);
-        export.ca = read_ca(&mut section).map(|authority| authority.pem());
+        export.ca = read_ca(&mut section);
         section.duration("timeout", &mut export.timeout, Duration::from_millis(100)..=Duration::from_secs(120));
         section.duration("interval", &mut export.interval, Duration::ZERO..=Duration::from_secs(86_400));
         let (mut batch, mut replay) = (export.batch as u32, export.replay_pps);
@@ -85,18 +86,6 @@ fn fit_for_a_folder(section: &Section<'_>, name: &Found<String>) -> bool {
         section.context.error(&name.at, what, "write up to 64 letters, digits, - and _");
     }
     fit
-}
-
-fn is_kind(section: &Section<'_>, word: &Found<String>) -> bool {
-    let known = KINDS.contains(&word.value.as_str());
-    if !known {
-        let help = match suggest::nearest(&word.value, KINDS) {
-            Some(near) => format!("did you mean \"{near}\"?"),
-            None => KINDS_HELP.to_owned(),
-        };
-        section.context.error(&word.at, format!("{} is not a kind of export", quote(&word.value)), help);
-    }
-    known
 }
 
 fn read_kind(section: &mut Section<'_>, word: Option<&str>) -> Option<ExportKind> {

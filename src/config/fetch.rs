@@ -14,12 +14,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use reqwest::header::ACCEPT;
+use reqwest::{ClientBuilder, Url};
 use sha2::{Digest as _, Sha256};
 use tokio::task::JoinHandle;
 
 use super::{discovery, yaml};
-use crate::deliver::Authority;
+
 use crate::fabric::Secret;
+use crate::http::{self, Authority};
 
 /// An answer takes no longer, connecting included.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -60,18 +62,19 @@ impl TargetsUrl {
     /// # Errors
     /// Why there is no answer that could be used, and nothing of the answer itself.
     pub async fn ask(&self) -> Result<Vec<u8>, String> {
-        let client = self.client().map_err(|error| explain(&error))?;
+        let parsed: Vec<Url> = Url::parse(self.url.reveal()).into_iter().collect();
+        let client = http::client(&parsed, self.ca.as_ref()).and_then(ClientBuilder::build).map_err(explain)?;
         let mut request = client.get(self.url.reveal()).timeout(TIMEOUT).header(ACCEPT, "application/json");
         request = request.header("X-Prometheus-Refresh-Interval-Seconds", self.refresh.as_secs().max(1));
         for (name, value) in &self.headers {
             request = request.header(name, value.reveal());
         }
-        let mut response = request.send().await.map_err(|error| explain(&error))?;
+        let mut response = request.send().await.map_err(explain)?;
         if !response.status().is_success() {
             return Err(format!("it answers {}", response.status()));
         }
         let mut bytes = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| explain(&error))? {
+        while let Some(chunk) = response.chunk().await.map_err(explain)? {
             bytes.extend_from_slice(&chunk);
             if bytes.len() as u64 > discovery::LONGEST {
                 return Err(format!("its answer is longer than {} MiB", discovery::LONGEST >> 20));
@@ -82,19 +85,6 @@ impl TargetsUrl {
             Ok(_) => Err("its answer is not a JSON array of groups".into()),
             Err(error) => Err(format!("its answer is {}", error.reason)),
         }
-    }
-
-    fn client(&self) -> reqwest::Result<reqwest::Client> {
-        // Somebody else in the process may have been first: then theirs serves.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut builder = reqwest::Client::builder().user_agent(concat!("selvedge/", env!("CARGO_PKG_VERSION")));
-        if let Some(ca) = &self.ca {
-            builder = builder.tls_certs_only(ca.certificates()?);
-        } else if self.url.reveal().starts_with("http:") {
-            // Without TLS there is no need for a certificate store, which may be missing.
-            builder = builder.tls_certs_only([]);
-        }
-        builder.build()
     }
 
     /// Keep an answer; true if it is another than before.
@@ -173,7 +163,7 @@ impl Drop for Fetching {
 
 /// The URL for people.
 pub(super) fn shown(url: &Secret) -> String {
-    let Ok(mut parsed) = reqwest::Url::parse(url.reveal()) else { return "an unreadable URL".into() };
+    let Ok(mut parsed) = Url::parse(url.reveal()) else { return "an unreadable URL".into() };
     // These fail for URLs without a host only, which have none of it.
     let _ = (parsed.set_username(""), parsed.set_password(None));
     parsed.set_query(None);
@@ -182,17 +172,14 @@ pub(super) fn shown(url: &Secret) -> String {
 }
 
 /// Why there was no answer, without the URL.
-fn explain(error: &reqwest::Error) -> String {
+fn explain(error: reqwest::Error) -> String {
     if error.is_timeout() {
         return format!("no answer within {} s", TIMEOUT.as_secs());
     }
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
-    match error.is_connect() {
-        true => format!("it cannot be reached: {cause}"),
-        false if error.is_redirect() => "it leads in a circle".into(),
-        false => format!("its answer cannot be read: {cause}"),
+    let (connect, redirect) = (error.is_connect(), error.is_redirect());
+    match http::innermost(error) {
+        why if connect => format!("it cannot be reached: {why}"),
+        _ if redirect => "it leads in a circle".into(),
+        why => format!("its answer cannot be read: {why}"),
     }
 }

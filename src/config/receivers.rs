@@ -13,8 +13,9 @@ use super::watch::Stamp;
 use super::{secret, suggest, units};
 use crate::alert::Route;
 use crate::collect::Target;
-use crate::deliver::{Authority, Pace, ReceiverKind, ReceiverSettings};
+use crate::deliver::{Pace, ReceiverKind, ReceiverSettings};
 use crate::fabric::{DropClass, FindingKind, Secret, Severity};
+use crate::http::Authority;
 
 /// Labels that Selvedge sets on alerts itself.
 pub(super) const OWN_LABELS: [&str; 9] =
@@ -42,7 +43,8 @@ pub(super) fn read_receivers(root: &mut Section<'_>) -> (Vec<ReceiverSettings>, 
             context.take_name(&mut names, name, "receivers");
         }
         section.require("kind", KINDS_HELP);
-        let word = section.text("kind", KINDS_HELP).filter(|word| is_kind(&section, word));
+        let word =
+            section.text("kind", KINDS_HELP).filter(|word| is_kind(&section, word, "receiver", &KINDS, KINDS_HELP));
         let kind = read_kind(&mut section, word.as_ref().map(|word| word.value.as_str()));
         let mut receiver = ReceiverSettings::new("", ReceiverKind::Slack { url: Secret::new("") });
         let timeouts = Duration::from_millis(100)..=Duration::from_secs(120);
@@ -98,14 +100,15 @@ fn read_pace(section: &mut Section<'_>, word: &str) -> Pace {
     pace
 }
 
-fn is_kind(section: &Section<'_>, word: &Found<String>) -> bool {
-    let known = KINDS.contains(&word.value.as_str());
+/// Is it one of the kinds that there are of `what`?
+pub(super) fn is_kind(section: &Section<'_>, word: &Found<String>, what: &str, kinds: &[&str], list: &str) -> bool {
+    let known = kinds.contains(&word.value.as_str());
     if !known {
-        let help = match suggest::nearest(&word.value, KINDS) {
+        let help = match suggest::nearest(&word.value, kinds.iter().copied()) {
             Some(near) => format!("did you mean \"{near}\"?"),
-            None => KINDS_HELP.to_owned(),
+            None => list.to_owned(),
         };
-        section.context.error(&word.at, format!("{} is not a kind of receiver", quote(&word.value)), help);
+        section.context.error(&word.at, format!("{} is not a kind of {what}", quote(&word.value)), help);
     }
     known
 }

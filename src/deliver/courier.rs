@@ -24,6 +24,7 @@ use super::letter::{self, Letter};
 use super::patience::Patience;
 use super::post::{self, Answer};
 use super::{ReceiverSettings, ReceiverStats, Stats, Surroundings, alertmanager};
+use crate::http;
 
 /// What a courier is given.
 #[derive(Debug)]
@@ -206,7 +207,7 @@ impl Courier {
     async fn post(&mut self, settings: &ReceiverSettings, letters: Vec<Letter>, key: Option<&str>) -> Answer {
         let client = match self.client(settings, &letters) {
             Ok(client) => client,
-            Err(error) => return Answer::later(post::explain(error, settings.timeout)),
+            Err(error) => return Answer::later(http::explain(error, settings.timeout)),
         };
         let mut posts = JoinSet::new();
         for (member, letter) in letters.into_iter().enumerate() {

@@ -55,7 +55,7 @@ use crate::fabric::{DeviceId, Labels, Timestamp};
 use clerk::{Clerk, Command};
 
 pub use pace::Pace;
-pub use settings::{Authority, ReceiverKind, ReceiverSettings};
+pub use settings::{ReceiverKind, ReceiverSettings};
 pub use stats::{Latency, ReceiverStats, Stats};
 pub use store::{OpenError, ReadError, Store, WriteError};
 pub use trial::{Trial, send_test};

@@ -1,13 +1,10 @@
 //! Who is told, and how.
 
-use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
-
-use reqwest::Certificate;
 
 use super::Pace;
 use crate::fabric::Secret;
+use crate::http::Authority;
 
 /// `[[receiver]]`
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,47 +104,5 @@ impl ReceiverKind {
             Self::Slack { .. } => "slack",
             Self::Alertmanager { .. } => "alertmanager",
         }
-    }
-}
-
-/// Certificates of those who vouch for a receiver: only they are believed.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Authority(Arc<[u8]>);
-
-impl Authority {
-    /// From PEM.
-    ///
-    /// # Errors
-    /// Says what is wrong with it.
-    pub fn new(pem: &[u8]) -> Result<Self, String> {
-        let authority = Self(pem.into());
-        let certificates = authority.certificates().map_err(|error| error.to_string())?;
-        if certificates.is_empty() {
-            return Err("it holds no certificate in PEM".into());
-        }
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        match reqwest::Client::builder().tls_certs_only(certificates).build() {
-            Ok(_) => Ok(authority),
-            Err(_) => Err("what it holds is no certificate of an authority".into()),
-        }
-    }
-
-    /// As they were read, in PEM.
-    pub fn pem(&self) -> Arc<[u8]> {
-        Arc::clone(&self.0)
-    }
-
-    /// All of them.
-    ///
-    /// # Errors
-    /// None for what [`Self::new`] took.
-    pub fn certificates(&self) -> reqwest::Result<Vec<Certificate>> {
-        Certificate::from_pem_bundle(&self.0)
-    }
-}
-
-impl fmt::Debug for Authority {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Authority({} bytes)", self.0.len())
     }
 }

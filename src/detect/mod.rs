@@ -129,6 +129,65 @@ impl InterfaceMemory {
     }
 }
 
+/// Whether a port is down and whether it flaps, as long as no link tells that.
+fn edge(
+    settings: &Settings,
+    now: Timestamp,
+    (state, link): (&InterfaceState, Option<&LinkState>),
+    memory: &mut InterfaceMemory,
+    verdicts: &mut Verdicts,
+) {
+    match link {
+        None => {
+            let was = memory.down;
+            let mut verdict = link::look_at_edge(&settings.link, now, state, &mut memory.down);
+            if settings.flapping.enabled {
+                let found = match state.oper_status {
+                    _ if memory.down && !was => flapping::Found::WentDown,
+                    OperStatus::Unknown => flapping::Found::Unknown,
+                    _ => flapping::Found::Same,
+                };
+                let subject = || Subject::Interface(state.id.clone());
+                let flaps = flapping::look(&settings.flapping, now, found, subject, &mut memory.flapping);
+                if memory.flapping.as_ref().is_some_and(flapping::Memory::is_flapping)
+                    && let Some((_, verdict)) = &mut verdict
+                {
+                    flapping::damp(&settings.flapping, verdict);
+                }
+                verdicts.extend(flaps);
+            }
+            verdicts.extend(verdict);
+        }
+        // Told by the link from now on.
+        Some(_) => {
+            if std::mem::take(&mut memory.down) {
+                verdicts.push((link::edge_key(&state.id), Verdict::Absent));
+            }
+            if memory.flapping.take().is_some_and(|memory| memory.is_flapping()) {
+                verdicts.push((flapping::key(Subject::Interface(state.id.clone())), Verdict::Absent));
+            }
+        }
+    }
+}
+
+/// Look at an interface with what is remembered of it. What is calm is not kept, and costs no allocation.
+fn remembering(
+    interfaces: &mut HashMap<InterfaceId, InterfaceMemory>,
+    id: &InterfaceId,
+    look: impl FnOnce(&mut InterfaceMemory),
+) {
+    let known = interfaces.get_mut(id);
+    let was_known = known.is_some();
+    let mut fresh = InterfaceMemory::default();
+    let memory = known.unwrap_or(&mut fresh);
+    look(memory);
+    match (was_known, memory.is_calm()) {
+        (true, true) => drop(interfaces.remove(id)),
+        (false, false) => drop(interfaces.insert(id.clone(), fresh)),
+        _ => {}
+    }
+}
+
 fn slot(direction: Direction) -> usize {
     match direction {
         Direction::Out => 0,
@@ -314,91 +373,47 @@ impl Detectors {
         spread: &SpreadOf<'_>,
     ) -> Verdicts {
         let mut verdicts = Verdicts::new();
-        let known = self.interfaces.get_mut(&state.id);
-        let was_known = known.is_some();
-        let mut fresh = InterfaceMemory::default();
-        let memory = known.unwrap_or(&mut fresh);
-        if self.settings.link.enabled {
-            match link {
-                None => {
-                    let was = memory.down;
-                    let mut verdict = link::look_at_edge(&self.settings.link, now, state, &mut memory.down);
-                    if self.settings.flapping.enabled {
-                        let found = match state.oper_status {
-                            _ if memory.down && !was => flapping::Found::WentDown,
-                            OperStatus::Unknown => flapping::Found::Unknown,
-                            _ => flapping::Found::Same,
-                        };
-                        let subject = || Subject::Interface(state.id.clone());
-                        let flaps = flapping::look(&self.settings.flapping, now, found, subject, &mut memory.flapping);
-                        if memory.flapping.as_ref().is_some_and(flapping::Memory::is_flapping)
-                            && let Some((_, verdict)) = &mut verdict
-                        {
-                            flapping::damp(&self.settings.flapping, verdict);
-                        }
-                        verdicts.extend(flaps);
-                    }
-                    verdicts.extend(verdict);
+        let (mut loss_is_told, mut received_elsewhere) = (false, None);
+        remembering(&mut self.interfaces, &state.id, |memory| {
+            if self.settings.link.enabled {
+                edge(&self.settings, now, (state, link), memory, &mut verdicts);
+            }
+            if self.settings.speed.enabled {
+                verdicts.extend(speed::look(&self.settings.speed, now, state, link, &mut memory.speed));
+            }
+            if self.settings.drops.enabled {
+                let say = |key, verdict| verdicts.push((key, verdict));
+                drops::look(
+                    drops::Look { settings: &self.settings.drops, now, state, link, spread },
+                    &mut memory.drops,
+                    say,
+                );
+            }
+            loss_is_told = memory.drops.told().any(|told| told == (FindingKind::DropsCongestion, Direction::Out));
+            if self.settings.saturation.enabled {
+                let flows = saturation::flows(state, link);
+                let at = saturation::Look { settings: &self.settings.saturation, now, spread, loss_is_told };
+                // The direction in is told at the sender's by now, if it is told at all.
+                let tells_in = flows[1].as_ref().is_some_and(|flow| flow.subject == &state.id);
+                if !tells_in && memory.saturation[slot(Direction::In)].take().is_some() {
+                    verdicts.push((saturation::key(&state.id, Direction::In), Verdict::Absent));
                 }
-                // Told by the link from now on.
-                Some(_) => {
-                    if std::mem::take(&mut memory.down) {
-                        verdicts.push((link::edge_key(&state.id), Verdict::Absent));
-                    }
-                    if memory.flapping.take().is_some_and(|memory| memory.is_flapping()) {
-                        verdicts.push((flapping::key(Subject::Interface(state.id.clone())), Verdict::Absent));
+                for flow in flows.into_iter().flatten() {
+                    if flow.subject == &state.id {
+                        let live = &mut memory.saturation[slot(flow.direction)];
+                        verdicts.extend(saturation::look(at, &flow, live));
+                    } else {
+                        received_elsewhere = Some(flow);
                     }
                 }
             }
-        }
-        if self.settings.speed.enabled {
-            verdicts.extend(speed::look(&self.settings.speed, now, state, link, &mut memory.speed));
-        }
-        if self.settings.drops.enabled {
-            let say = |key, verdict| verdicts.push((key, verdict));
-            drops::look(
-                drops::Look { settings: &self.settings.drops, now, state, link, spread },
-                &mut memory.drops,
-                say,
-            );
-        }
-        let loss_is_told = memory.drops.told().any(|told| told == (FindingKind::DropsCongestion, Direction::Out));
-        let mut received_elsewhere = None;
-        if self.settings.saturation.enabled {
-            let flows = saturation::flows(state, link);
-            let at = saturation::Look { settings: &self.settings.saturation, now, spread, loss_is_told };
-            // The direction in is told at the sender's by now, if it is told at all.
-            let tells_in = flows[1].as_ref().is_some_and(|flow| flow.subject == &state.id);
-            if !tells_in && memory.saturation[slot(Direction::In)].take().is_some() {
-                verdicts.push((saturation::key(&state.id, Direction::In), Verdict::Absent));
-            }
-            for flow in flows.into_iter().flatten() {
-                if flow.subject == &state.id {
-                    let live = &mut memory.saturation[slot(flow.direction)];
-                    verdicts.extend(saturation::look(at, &flow, live));
-                } else {
-                    received_elsewhere = Some(flow);
-                }
-            }
-        }
-        match (was_known, memory.is_calm()) {
-            (true, true) => drop(self.interfaces.remove(&state.id)),
-            (false, false) => drop(self.interfaces.insert(state.id.clone(), fresh)),
-            _ => {}
-        }
+        });
         if let Some(flow) = received_elsewhere {
-            let known = self.interfaces.get_mut(flow.subject);
-            let was_known = known.is_some();
-            let mut fresh = InterfaceMemory::default();
-            let memory = known.unwrap_or(&mut fresh);
-            let live = &mut memory.saturation[slot(flow.direction)];
-            let at = saturation::Look { settings: &self.settings.saturation, now, spread, loss_is_told };
-            verdicts.extend(saturation::look(at, &flow, live));
-            match (was_known, memory.is_calm()) {
-                (true, true) => drop(self.interfaces.remove(flow.subject)),
-                (false, false) => drop(self.interfaces.insert(flow.subject.clone(), fresh)),
-                _ => {}
-            }
+            remembering(&mut self.interfaces, flow.subject, |memory| {
+                let live = &mut memory.saturation[slot(flow.direction)];
+                let at = saturation::Look { settings: &self.settings.saturation, now, spread, loss_is_told };
+                verdicts.extend(saturation::look(at, &flow, live));
+            });
         }
         verdicts
     }
@@ -445,17 +460,10 @@ impl Detectors {
         if !self.settings.optics.enabled {
             return verdicts;
         }
-        let known = self.interfaces.get_mut(&state.id);
-        let was_known = known.is_some();
-        let mut fresh = InterfaceMemory::default();
-        let memory = known.unwrap_or(&mut fresh);
-        let tell = |key, verdict| verdicts.push((key, verdict));
-        optics::look(&self.settings.optics, now, state, sensors, &mut memory.optics, tell);
-        match (was_known, memory.is_calm()) {
-            (true, true) => drop(self.interfaces.remove(&state.id)),
-            (false, false) => drop(self.interfaces.insert(state.id.clone(), fresh)),
-            _ => {}
-        }
+        remembering(&mut self.interfaces, &state.id, |memory| {
+            let tell = |key, verdict| verdicts.push((key, verdict));
+            optics::look(&self.settings.optics, now, state, sensors, &mut memory.optics, tell);
+        });
         verdicts
     }
 

@@ -8,23 +8,20 @@
 //! | other 4xx | refuses us | refuses this body (the specification: never again) |
 //! | 408, 429, 5xx, no answer | cannot now: again, later | the same |
 
-use std::error::Error as _;
 use std::fmt::Write as _;
-use std::net::IpAddr;
 use std::time::Duration;
 
-use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
-use reqwest::{Certificate, Client, Url};
+use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Client, Url};
 
 use super::batch::Format;
 use super::settings::{ExportKind, ExportSettings};
+use crate::http;
 
 /// Of an answer's body so much is kept, for people.
 const SHOWN_BYTES: usize = 2 << 10;
 /// And so much of it is shown.
 const SHOWN: usize = 200;
-/// Of an answer's body no more than this is read, to keep the connection.
-const ANSWER_BYTES: usize = 64 << 10;
 
 /// What an answer means.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,24 +48,14 @@ impl Post {
     /// # Errors
     /// Says what of them cannot be used; names no secret.
     pub fn new(settings: &ExportSettings) -> Result<Self, String> {
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut builder = Client::builder()
-            .user_agent(concat!("selvedge/", env!("CARGO_PKG_VERSION")))
+        let url = write_url(settings)?;
+        let builder = http::client(std::slice::from_ref(&url), settings.ca.as_ref())
+            .map_err(|_| "the certificates cannot be read")?
             .http1_only()
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .connect_timeout(settings.timeout)
             .pool_max_idle_per_host(super::sender::IN_FLIGHT);
-        let url = write_url(settings)?;
-        if let Some(pem) = &settings.ca {
-            let certificates = Certificate::from_pem_bundle(pem).map_err(|_| "the certificates cannot be read")?;
-            builder = builder.tls_certs_only(certificates);
-        } else if url.scheme() == "http" {
-            builder = builder.tls_certs_only([]);
-        }
-        if is_loopback(&url) {
-            builder = builder.no_proxy();
-        }
         let client = builder.build().map_err(|_| "no connection can be made with these settings")?;
         let mut headers = HeaderMap::new();
         let (media, coding, series) = match settings.kind {
@@ -111,24 +98,15 @@ impl Post {
     /// Send one body.
     pub async fn send(&self, body: Vec<u8>) -> Answer {
         let request = self.client.post(self.url.clone()).timeout(self.timeout).headers(self.headers.clone()).body(body);
-        let mut response = match request.send().await {
+        let response = match request.send().await {
             Ok(response) => response,
-            Err(error) => return Answer::Later(explain(error, self.timeout), None),
+            Err(error) => return Answer::Later(http::explain(error, self.timeout), None),
         };
-        let (status, retry_after) = (response.status(), retry_after(response.headers()));
-        let (mut read, mut shown) = (0, Vec::new());
-        while let Ok(Some(chunk)) = response.chunk().await {
-            read += chunk.len();
-            let room = SHOWN_BYTES.saturating_sub(shown.len()).min(chunk.len());
-            shown.extend(&chunk[..room]);
-            if read > ANSWER_BYTES {
-                break;
-            }
-        }
+        let (status, retry_after) = (response.status(), http::retry_after(response.headers()));
+        let mut words = http::beginning(response, SHOWN_BYTES).await;
         if status.is_success() {
             return Answer::Taken;
         }
-        let mut words = String::from_utf8_lossy(&shown).trim().to_owned();
         for secret in &self.secrets {
             words = words.replace(secret.as_str(), "***");
         }
@@ -167,44 +145,6 @@ fn write_url(settings: &ExportSettings) -> Result<Url, String> {
         query.append_pair("bucket", bucket).append_pair("precision", precision.as_str());
     }
     Ok(url)
-}
-
-/// On this very machine: no proxy that the environment names has a part in it.
-fn is_loopback(url: &Url) -> bool {
-    match url.host_str().map(|host| host.trim_matches(['[', ']'])) {
-        Some("localhost") => true,
-        Some(host) => host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback()),
-        None => false,
-    }
-}
-
-/// RFC 9110, section 10.2.3: seconds, or a date.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let at = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
-    Some(Duration::try_from(at.duration_since(jiff::Timestamp::now())).unwrap_or_default())
-}
-
-/// In people's words, and without the address: it may hold a token.
-fn explain(error: reqwest::Error, timeout: Duration) -> String {
-    let error = error.without_url();
-    if error.is_timeout() {
-        return format!("no answer within {timeout:?}");
-    }
-    let mut why = String::from(if error.is_connect() { "cannot connect" } else { "the exchange failed" });
-    let mut source = error.source();
-    while let Some(cause) = source {
-        // Layers like to repeat what is below them.
-        let text = cause.to_string();
-        if !why.contains(&text) {
-            let _ = write!(why, ": {text}");
-        }
-        source = cause.source();
-    }
-    why
 }
 
 #[cfg(test)]

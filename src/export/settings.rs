@@ -1,9 +1,9 @@
 //! Where measurements go, and how.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::fabric::Secret;
+use crate::http::Authority;
 
 /// `[[export]]`
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub struct ExportSettings {
     /// Headers of our own for every request, with names that are fit for HTTP.
     pub headers: Vec<(String, Secret)>,
     /// Whose certificates are believed, in PEM; none: those that this machine believes.
-    pub ca: Option<Arc<[u8]>>,
+    pub ca: Option<Authority>,
     /// How long one request may take.
     pub timeout: Duration,
     /// A device's polls closer together than this are left out; zero: every poll goes out.

@@ -7,9 +7,10 @@ use std::time::Duration;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use selvedge::deliver::{Authority, ReceiverKind, ReceiverSettings};
+use selvedge::deliver::{ReceiverKind, ReceiverSettings};
 use selvedge::fabric::Secret;
 use selvedge::fabric::Severity::{Critical, Warning};
+use selvedge::http::Authority;
 use serde_json::{Value, json};
 
 use super::receiver::{Manner, Receiver, Request};
